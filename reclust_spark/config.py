@@ -1,0 +1,242 @@
+"""Every option and its default, once.
+
+A resolved configuration is built from YAML files (later wins), then ``RECLUST__`` environment
+variables, then ``--set`` pairs. Unknown keys are errors that name the nearest known one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from reclust_spark.errors import ConfigError
+
+ENVIRONMENT_PREFIX = "RECLUST__"
+SPARK_CONF = "spark.conf"
+
+ShareOrRows = Annotated[float, Field(gt=0)]
+"""Below 1 a share of the rows at hand, from 1 on a number of rows."""
+
+
+def _as_list(value: object) -> object:
+    """Let one column name stand for a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Columns = Annotated[list[str], BeforeValidator(_as_list)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class InputOptions(_Section):
+    """The survey table."""
+
+    path: str | None = Field(None, description="a folder, a file or a table name")
+    format: Literal["delta", "parquet", "csv", "table"] | None = Field(
+        None, description="guessed from the path where it is not given"
+    )
+    id: str | None = Field(None, description="the column that identifies a person")
+    weight: str | None = Field(None, description="the column of survey weights; without it, 1")
+    outside: Columns = Field([], description="columns kept aside as outside questions")
+    exclude: Columns = Field([], description="columns left alone")
+    codebook: str | None = Field(None, description="a YAML file of question texts and kinds")
+
+
+class PrepareOptions(_Section):
+    """How answers become features."""
+
+    scaling: Literal["question", "none"] = Field(
+        "question",
+        description="question: every question has equal influence; none: values as they are",
+    )
+    max_levels: int = Field(
+        100, ge=2, description="a text column with more distinct values is not a question"
+    )
+    max_ordinal_levels: int = Field(
+        11, ge=3, description="whole numbers with at most this many values are guessed ordinal"
+    )
+
+
+class ZoomOptions(_Section):
+    """How each node is embedded and clustered, and when to stop; UMAP's and HDBSCAN's own names."""
+
+    max_depth: int = Field(3, ge=0, description="levels of splits below the root")
+    min_share: float = Field(
+        0.01, ge=0, lt=1, description="no cluster is a smaller share of the population's rows"
+    )
+    n_neighbors: int = Field(30, ge=2)
+    min_dist: float = Field(0.0, ge=0)
+    n_components: int = Field(2, ge=2)
+    metric: str = "euclidean"
+    n_epochs: int | None = Field(None, ge=1, description="null: UMAP's own rule")
+    min_cluster_size: ShareOrRows = Field(0.05, description="below 1 a share of the node")
+    root_min_cluster_size: ShareOrRows | None = Field(
+        None, description="takes min_cluster_size's place at the root"
+    )
+    min_samples: int = Field(10, ge=1)
+    cluster_selection_method: Literal["eom", "leaf"] = "eom"
+    seed: int = Field(42, ge=0)
+    inline_rows: int = Field(
+        5_000, ge=0, description="a node up to this size is finished to its leaves in one task"
+    )
+
+
+class SparkOptions(_Section):
+    """The cluster."""
+
+    master: str = Field("local[*]", description="applies where spark-submit has set none")
+    conf: dict[str, str] = Field({}, description="Spark's own properties")
+
+
+class Config(_Section):
+    """A resolved configuration."""
+
+    warehouse: str = Field("./warehouse", description="a folder, or a catalog schema")
+    input: InputOptions = InputOptions()
+    prepare: PrepareOptions = PrepareOptions()
+    zoom: ZoomOptions = ZoomOptions()
+    spark: SparkOptions = SparkOptions()
+
+
+def load_config(
+    files: Iterable[str | Path] = (),
+    settings: Iterable[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Config:
+    """Resolve a configuration.
+
+    Parameters
+    ----------
+    files : iterable of path
+        YAML files; later wins, key by key.
+    settings : iterable of str
+        ``a.b=value`` pairs, the value YAML; after ``spark.conf.`` the rest is one property name.
+    environment : mapping, optional
+        Where ``RECLUST__A__B`` variables are looked up; ``os.environ`` by default.
+
+    Returns
+    -------
+    Config
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing or not YAML, a key is unknown, or a value does not fit.
+    """
+    merged: dict[str, Any] = {}
+    for file in files:
+        _merge(merged, _read_yaml(Path(file)))
+    for name, text in sorted((os.environ if environment is None else environment).items()):
+        if name.startswith(ENVIRONMENT_PREFIX):
+            keys = [key.lower() for key in name.removeprefix(ENVIRONMENT_PREFIX).split("__")]
+            if keys[:2] == ["spark", "conf"]:
+                keys = [*keys[:2], name.removeprefix(f"{ENVIRONMENT_PREFIX}SPARK__CONF__")]
+            _merge(merged, _nested(keys, _value(text, name)))
+    for setting in settings:
+        key, equals, text = setting.partition("=")
+        if not equals:
+            raise ConfigError(
+                f"--set {setting}", "no '='", "key=value", "write --set zoom.max_depth=3"
+            )
+        _merge(merged, _nested(_split_key(key), _value(text, f"--set {key}")))
+    return _validated(merged)
+
+
+def config_hash(settings: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of settings, whatever their order."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _split_key(key: str) -> list[str]:
+    if key.startswith(f"{SPARK_CONF}."):
+        return ["spark", "conf", key.removeprefix(f"{SPARK_CONF}.")]
+    return key.split(".")
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    where = f"configuration file {file}"
+    try:
+        content = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise ConfigError(
+            where, f"cannot be read ({error.strerror})", "a YAML file", "check the path"
+        ) from None
+    except yaml.YAMLError as error:
+        found = str(error).replace("\n", " ")
+        raise ConfigError(where, f"is not YAML ({found})", "YAML", "mend that line") from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError(
+            where, f"holds a {type(content).__name__}", "keys and values", "see conf/base.yaml"
+        )
+    return content
+
+
+def _value(text: str, where: str) -> object:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise ConfigError(
+            where, f"the value {text!r} is not YAML", "a YAML value", "quote the text"
+        ) from None
+
+
+def _nested(keys: list[str], value: object) -> dict[str, Any]:
+    for key in reversed(keys):
+        value = {key: value}
+    return value  # type: ignore[return-value]
+
+
+def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for key, value in new.items():
+        if isinstance(value, Mapping) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def _validated(merged: dict[str, Any]) -> Config:
+    conf = (merged.get("spark") or {}).get("conf") if isinstance(merged.get("spark"), dict) else None
+    if isinstance(conf, dict):
+        merged["spark"]["conf"] = {key: _spark_text(value) for key, value in conf.items()}
+    try:
+        return Config.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        keys = [str(part) for part in first["loc"]]
+        if first["type"] == "extra_forbidden":
+            raise _unknown_key(keys) from None
+        raise ConfigError(
+            f"setting {'.'.join(keys)}",
+            f"found {first['input']!r}",
+            first["msg"][0].lower() + first["msg"][1:],
+            f"mend it in the file, the environment or --set {'.'.join(keys)}=…",
+        ) from None
+
+
+def _spark_text(value: object) -> str:
+    """Spark's properties are text: YAML's true becomes 'true'."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _unknown_key(keys: list[str]) -> ConfigError:
+    section: type[BaseModel] = Config
+    for key in keys[:-1]:
+        section = section.model_fields[key].annotation  # type: ignore[assignment]
+    known = list(section.model_fields)
+    near = difflib.get_close_matches(keys[-1], known, 1)
+    remedy = f"did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else "remove it"
+    return ConfigError(
+        f"setting {'.'.join(keys)}", "is not a setting", ", ".join(known), remedy
+    )

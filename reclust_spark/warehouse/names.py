@@ -1,0 +1,258 @@
+"""The tables as data: names, columns, keys and what a row is. No pyspark here.
+
+Types are Spark's DDL names; ``tables.py`` turns them into StructTypes. Every table is readable by
+delta-rs, DuckDB and Polars, which is why there are no maps, intervals or variant columns.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Table(NamedTuple):
+    """A table of the warehouse.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the warehouse.
+    row : str
+        What one row is.
+    columns : dict of str to str
+        Column names and Spark DDL types, in order.
+    key : tuple of str
+        The columns that identify a row within a version.
+    version : str or None
+        The column that says which version of a step's result a row belongs to; the table is
+        partitioned by it.
+    required : tuple of str
+        The columns that are never null, beside the key.
+    """
+
+    name: str
+    row: str
+    columns: dict[str, str]
+    key: tuple[str, ...]
+    version: str | None = None
+    required: tuple[str, ...] = ()
+
+
+TREE = "tree_version"
+PREPARED = "prepare_version"
+
+RUNS = Table(
+    "runs",
+    "a step of a run, written last: the manifest",
+    {
+        "run_id": "string",
+        "stage": "string",
+        "status": "string",
+        "started_at": "timestamp",
+        "finished_at": "timestamp",
+        "input_table": "string",
+        "input_version": "string",
+        "prepare_version": "int",
+        "tree_version": "int",
+        "output_versions": "string",
+        "step_hash": "string",
+        "config_hash": "string",
+        "config": "string",
+        "code_version": "string",
+        "rows_in": "bigint",
+        "rows_out": "bigint",
+        "error": "string",
+    },
+    ("run_id", "stage"),
+    required=("status", "started_at", "config_hash", "config"),
+)
+
+METRICS = Table(
+    "metrics",
+    "a figure of a run (seconds live here, not in nodes)",
+    {"run_id": "string", "stage": "string", "path": "string", "name": "string", "value": "double"},
+    ("run_id", "stage", "path", "name"),
+)
+
+PROFILE = Table(
+    "profile",
+    "a source column",
+    {
+        "prepare_version": "int",
+        "source_column": "string",
+        "kind": "string",
+        "n": "bigint",
+        "n_missing": "bigint",
+        "n_distinct": "bigint",
+        "mean": "double",
+        "sd": "double",
+        "quantiles": "array<double>",
+        "top_levels": "array<struct<level:string,n:bigint>>",
+        "dropped_reason": "string",
+    },
+    ("source_column",),
+    PREPARED,
+    ("kind", "n", "n_missing"),
+)
+
+QUESTION_MAP = Table(
+    "question_map",
+    "a question: a position in `answers`",
+    {
+        "prepare_version": "int",
+        "position": "int",
+        "source_column": "string",
+        "question": "string",
+        "kind": "string",
+        "levels": "array<string>",
+        "missing_codes": "array<string>",
+        "unit": "string",
+        "block_id": "string",
+    },
+    ("position",),
+    PREPARED,
+    ("source_column", "question", "kind"),
+)
+
+FEATURE_MAP = Table(
+    "feature_map",
+    "a slot of `features`: (transformed answer − centre) / scale, cut to ±limit, × weight",
+    {
+        "prepare_version": "int",
+        "slot": "int",
+        "feature": "string",
+        "position": "int",
+        "level": "string",
+        "transform": "string",
+        "centre": "double",
+        "scale": "double",
+        "limit": "double",
+        "weight": "double",
+    },
+    ("slot",),
+    PREPARED,
+    ("feature", "position", "transform", "centre", "scale", "weight"),
+)
+
+FEATURES = Table(
+    "features",
+    "a person",
+    {
+        "prepare_version": "int",
+        "row_id": "string",
+        "weight": "double",
+        "features": "array<float>",
+        "answers": "array<float>",
+    },
+    ("row_id",),
+    PREPARED,
+    ("weight", "features", "answers"),
+)
+
+OUTSIDE = Table(
+    "outside",
+    "an answer kept aside",
+    {
+        "prepare_version": "int",
+        "row_id": "string",
+        "source_column": "string",
+        "value": "string",
+        "number": "double",
+    },
+    ("row_id", "source_column"),
+    PREPARED,
+)
+
+NODES = Table(
+    "nodes",
+    "a node of the tree",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "parent_path": "string",
+        "depth": "int",
+        "n_rows": "bigint",
+        "weight": "double",
+        "share": "double",
+        "parent_share": "double",
+        "n_children": "int",
+        "n_noise": "bigint",
+        "stop_reason": "string",
+        "engine": "string",
+        "n_fit": "bigint",
+        "stability": "double",
+        "fidelity": "double",
+        "persistence": "double",
+        "trustworthiness": "double",
+        "medoid_row_id": "string",
+        "seed": "bigint",
+    },
+    ("path",),
+    TREE,
+    ("depth", "n_rows", "weight", "share", "n_children", "n_noise", "seed"),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    "a person the tree was built on",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "row_id": "string",
+        "depth": "int",
+        "is_noise": "boolean",
+        "strength": "double",
+        "assigned_by": "string",
+        "weight": "double",
+    },
+    ("row_id",),
+    TREE,
+    ("path", "depth", "is_noise", "assigned_by", "weight"),
+)
+
+EMBEDDINGS = Table(
+    "embeddings",
+    "a fitted row at an embedded node",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "row_id": "string",
+        "x": "float",
+        "y": "float",
+        "child_path": "string",
+    },
+    ("path", "row_id"),
+    TREE,
+    ("x", "y"),
+)
+
+TABLES = (
+    RUNS,
+    METRICS,
+    PROFILE,
+    QUESTION_MAP,
+    FEATURE_MAP,
+    FEATURES,
+    OUTSIDE,
+    NODES,
+    ASSIGNMENTS,
+    EMBEDDINGS,
+)
+
+NUMERIC, COUNT, ORDINAL, NOMINAL, BINARY, IGNORED = (
+    "numeric",
+    "count",
+    "ordinal",
+    "nominal",
+    "binary",
+    "ignored",
+)
+KINDS = (NUMERIC, COUNT, ORDINAL, NOMINAL, BINARY, IGNORED)
+"""The kinds of a source column, as `profile.kind` and the codebook name them."""
+
+MAX_DEPTH, TOO_SMALL, ONE_CLUSTER, NO_STRUCTURE = (
+    "max_depth",
+    "too_small",
+    "one_cluster",
+    "no_structure",
+)
+"""Why a node was not split: `nodes.stop_reason`, null where it was."""

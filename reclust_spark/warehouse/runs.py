@@ -1,0 +1,223 @@
+"""The manifest: which step made which version, from what, and how it ended.
+
+A step's result counts only once its row is in `runs`, written last. A step whose input, settings,
+upstream settings and STEP_VERSION are unchanged reuses its version and writes nothing but that row.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from reclust_spark import __version__
+from reclust_spark.config import Config, config_hash
+from reclust_spark.errors import InputError
+from reclust_spark.warehouse.names import METRICS, PREPARED, RUNS, TREE, Table
+from reclust_spark.warehouse.tables import Warehouse, schema_of
+
+COMPLETE, REUSED, FAILED = "complete", "reused", "failed"
+
+
+@dataclass(frozen=True)
+class Step:
+    """What identifies a step's result.
+
+    Attributes
+    ----------
+    stage : str
+        ``prepare``, ``zoom`` …
+    version_column : str
+        ``prepare_version`` or ``tree_version``.
+    input_table, input_version : str
+        What it reads.
+    fingerprint : str
+        A hash of all that decides the result: input version, settings, STEP_VERSION.
+    prepare_version : int or None
+        The version of the features a tree is built on.
+    """
+
+    stage: str
+    version_column: str
+    input_table: str
+    input_version: str
+    fingerprint: str
+    prepare_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step did.
+
+    Attributes
+    ----------
+    rows_in, rows_out : int
+    tables : tuple of Table
+        The tables that it wrote, for the manifest.
+    metrics : dict of (path, name) to float
+        Figures of the run: seconds, counts.
+    """
+
+    rows_in: int
+    rows_out: int
+    tables: tuple[Table, ...] = ()
+    metrics: Mapping[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """The version of a step that holds now, and whether it was there already."""
+
+    version: int
+    reused: bool
+
+
+class Ledger:
+    """Reads and writes the manifest for one run.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    config : Config
+        Stored, resolved, with every row.
+    run_id : str, optional
+        Shared by the steps of one command.
+    """
+
+    def __init__(self, warehouse: Warehouse, config: Config, run_id: str | None = None) -> None:
+        self.warehouse = warehouse
+        self.config = config
+        self.run_id = run_id or uuid.uuid4().hex
+
+    def latest(self, stage: str, version_column: str) -> int | None:
+        """Return the version that a stage completed or reused last, or None."""
+        row = self._last(stage)
+        return None if row is None else int(row[version_column])
+
+    def fingerprint(self, stage: str, version_column: str, number: int) -> str:
+        """Return what a version was made from."""
+        rows = self._complete(stage).where(F.col(version_column) == number)
+        return str(rows.first()["step_hash"])
+
+    def run(self, step: Step, work: Callable[[int], Outcome]) -> Result:
+        """Reuse a step's version, or make the next one.
+
+        Parameters
+        ----------
+        step : Step
+        work : callable
+            Given the version to write, writes it. A version that an earlier run left without a
+            manifest row is given again, so that its half-written tables are replaced.
+
+        Returns
+        -------
+        Result
+        """
+        started = datetime.now(UTC)
+        known = self._made_from(step)
+        if known is not None:
+            self._record(step, known, REUSED, started)
+            return Result(known, reused=True)
+        number = self._next(step)
+        try:
+            outcome = work(number)
+        except Exception as error:
+            self._record(step, None, FAILED, started, error=str(error))
+            raise
+        self._write_metrics(step, outcome.metrics)
+        self._record(step, number, COMPLETE, started, outcome=outcome)
+        return Result(number, reused=False)
+
+    def _complete(self, stage: str):
+        rows = self.warehouse.read(RUNS)
+        return rows.where((F.col("stage") == stage) & (F.col("status") == COMPLETE))
+
+    def _last(self, stage: str):
+        if not self.warehouse.exists(RUNS.name):
+            return None
+        rows = self.warehouse.read(RUNS).where(
+            (F.col("stage") == stage) & F.col("status").isin(COMPLETE, REUSED)
+        )
+        return rows.orderBy(F.desc("finished_at")).first()
+
+    def _made_from(self, step: Step) -> int | None:
+        if not self.warehouse.exists(RUNS.name):
+            return None
+        rows = self._complete(step.stage).where(F.col("step_hash") == step.fingerprint)
+        row = rows.orderBy(F.desc(step.version_column)).first()
+        return None if row is None else int(row[step.version_column])
+
+    def _next(self, step: Step) -> int:
+        if not self.warehouse.exists(RUNS.name):
+            return 1
+        top = self._complete(step.stage).agg(F.max(step.version_column)).first()[0]
+        return 1 if top is None else int(top) + 1
+
+    def _write_metrics(self, step: Step, figures: Mapping[tuple[str, str], float]) -> None:
+        if not figures:
+            return
+        rows = [
+            (self.run_id, step.stage, path, name, float(value))
+            for (path, name), value in figures.items()
+        ]
+        frame = self.warehouse.spark.createDataFrame(rows, schema_of(METRICS))
+        self.warehouse.append(METRICS, frame.coalesce(1))
+
+    def _record(
+        self,
+        step: Step,
+        number: int | None,
+        status: str,
+        started: datetime,
+        outcome: Outcome | None = None,
+        error: str | None = None,
+    ) -> None:
+        settings = self.config.model_dump(mode="json")
+        tables = outcome.tables if outcome else ()
+        row: dict[str, Any] = {
+            "run_id": self.run_id,
+            "stage": step.stage,
+            "status": status,
+            "started_at": started,
+            "finished_at": datetime.now(UTC),
+            "input_table": step.input_table,
+            "input_version": step.input_version,
+            PREPARED: number if step.version_column == PREPARED else step.prepare_version,
+            TREE: number if step.version_column == TREE else None,
+            "output_versions": json.dumps(
+                {table.name: self.warehouse.delta_version(table) for table in tables}
+            ),
+            "step_hash": step.fingerprint,
+            "config_hash": config_hash(settings),
+            "config": json.dumps(settings, sort_keys=True),
+            "code_version": __version__,
+            "rows_in": outcome.rows_in if outcome else None,
+            "rows_out": outcome.rows_out if outcome else None,
+            "error": error,
+        }
+        values = [tuple(row[name] for name in RUNS.columns)]
+        frame = self.warehouse.spark.createDataFrame(values, schema_of(RUNS))
+        self.warehouse.append(RUNS, frame.coalesce(1))
+
+
+def require(number: int | None, where: str, command: str) -> int:
+    """Return a version, or say which step has to run first.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    if number is None:
+        raise InputError(
+            where, "no complete version is there", "a warehouse in which that step has run",
+            f"run `{command}` first",
+        )  # fmt: skip
+    return number
+
+

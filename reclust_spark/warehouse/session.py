@@ -1,0 +1,97 @@
+"""The Spark session: Delta, lean local defaults, and workers that fork warm."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pyspark
+from pyspark.sql import SparkSession
+
+from reclust_spark.config import SparkOptions
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+DAEMON = "reclust_spark.warehouse.daemon"
+WARM_MODULES = "RECLUST_WARM_MODULES"
+
+ALWAYS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+    # a fit is one thread: the seed must decide the result, whatever the cores of a machine
+    "spark.executorEnv.NUMBA_THREADING_LAYER": "workqueue",
+    "spark.executorEnv.NUMBA_NUM_THREADS": "1",
+    "spark.executorEnv.OMP_NUM_THREADS": "1",
+    "spark.executorEnv.OPENBLAS_NUM_THREADS": "1",
+    "spark.executorEnv.MKL_NUM_THREADS": "1",
+}
+
+ONE_MACHINE = {
+    "spark.ui.enabled": "false",
+    # 200 partitions and 50 log replays are a cluster's defaults; here each costs a task's start
+    "spark.sql.shuffle.partitions": "8",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+}
+
+
+def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> SparkSession:
+    """Open a session, or take the one that spark-submit's driver already has.
+
+    Parameters
+    ----------
+    options : SparkOptions
+        The user's properties win over all defaults; the master applies only where spark-submit
+        has set none.
+    warm_modules : tuple of str
+        Modules with a ``warm()`` that every Python worker is to be forked warm from.
+
+    Returns
+    -------
+    SparkSession
+    """
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    settings = dict(ALWAYS)
+    if warm_modules:
+        settings["spark.python.daemon.module"] = DAEMON
+        settings[f"spark.executorEnv.{WARM_MODULES}"] = ",".join(warm_modules)
+    if folder := os.environ.get("NUMBA_CACHE_DIR"):
+        settings["spark.executorEnv.NUMBA_CACHE_DIR"] = folder
+    if not submitted and options.master.startswith("local"):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
+        settings |= ONE_MACHINE
+    if not _delta_is_installed():
+        settings["spark.jars.packages"] = DELTA_PACKAGE
+    builder = SparkSession.builder.appName("reclust")
+    if not submitted:
+        builder = builder.master(options.master)
+    for key, value in _kept(settings, submitted).items():
+        builder = builder.config(key, value)
+    for key, value in options.conf.items():
+        builder = builder.config(key, value)
+    spark = builder.getOrCreate()
+    spark.sparkContext.setLogLevel(options.conf.get("spark.log.level", "ERROR"))
+    return spark
+
+
+def _delta_is_installed() -> bool:
+    """Tell whether Delta's jars lie beside Spark's own, as scripts/setup leaves them."""
+    home = Path(os.environ.get("SPARK_HOME", Path(pyspark.__file__).parent))
+    return any((home / "jars").glob("delta-spark_*.jar"))
+
+
+def _kept(settings: dict[str, str], submitted: bool) -> dict[str, str]:
+    """Leave out the defaults that spark-submit was given a value for."""
+    if not submitted:
+        return settings
+    from pyspark import SparkConf, SparkContext
+
+    SparkContext._ensure_initialized()
+    given = SparkConf()
+    return {key: value for key, value in settings.items() if not given.contains(key)}

@@ -1,0 +1,165 @@
+"""Delta tables in a folder or a catalog schema: schemas, reads of a version, idempotent writes."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from delta.tables import DeltaTable
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from reclust_spark.errors import ConfigError
+from reclust_spark.warehouse.names import Table
+
+
+def schema_of(table: Table, *, versioned: bool = True) -> StructType:
+    """Return a table's StructType, with or without its version column."""
+    names = [name for name in table.columns if versioned or name != table.version]
+    schema = StructType()
+    for name in names:
+        schema.add(StructField(name, _type(table.columns[name]), True))
+    return schema
+
+
+def _type(ddl: str):
+    return StructType.fromDDL(f"c {ddl}")[0].dataType
+
+
+class Warehouse:
+    """The home of all tables of a project.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    place : str
+        With ``/`` or ``://`` a folder, its tables at ``<place>/<table>``; else a catalog schema.
+    """
+
+    def __init__(self, spark: SparkSession, place: str) -> None:
+        self.spark = spark
+        self.is_folder = "/" in place
+        self.place = place.rstrip("/") if self.is_folder else place
+        if not self.is_folder:
+            spark.sql(f"CREATE SCHEMA IF NOT EXISTS {place}")
+
+    def location(self, name: str) -> str:
+        """Return where a table is: a folder, or its full name."""
+        return f"{self.place}/{name}" if self.is_folder else f"{self.place}.{name}"
+
+    def exists(self, name: str) -> bool:
+        """Tell whether a table has been written."""
+        if self.is_folder:
+            return DeltaTable.isDeltaTable(self.spark, self.location(name))
+        return self.spark.catalog.tableExists(self.location(name))
+
+    def read(self, table: Table, version: int | None = None) -> DataFrame:
+        """Read a table, or one version of a step's result in it."""
+        frame = self.read_named(table.name)
+        if version is None or table.version is None:
+            return frame
+        return frame.where(F.col(table.version) == version)
+
+    def read_named(self, name: str) -> DataFrame:
+        """Read a table by its bare name: a staging table, say."""
+        if self.is_folder:
+            return self.spark.read.format("delta").load(self.location(name))
+        return self.spark.table(self.location(name))
+
+    def write_version(self, table: Table, frame: DataFrame, version: int) -> None:
+        """Write one version of a step's result in place of whatever that version held.
+
+        Run twice, the table is the same; a version that a killed run left half-written is replaced.
+
+        Parameters
+        ----------
+        table : Table
+        frame : DataFrame
+            The table's columns, in any order, without the version.
+        version : int
+        """
+        given = frame.withColumn(str(table.version), F.lit(version).cast("int"))
+        writer = (
+            self._cast(table, given)
+            .write.format("delta")
+            .mode("overwrite")
+            .option("replaceWhere", f"{table.version} = {version}")
+            .partitionBy(str(table.version))
+        )
+        self._save(writer, table.name)
+
+    def append(self, table: Table, frame: DataFrame) -> None:
+        """Append rows to a table that has no versions."""
+        self._save(self._cast(table, frame).write.format("delta").mode("append"), table.name)
+
+    def append_staged(self, name: str, frame: DataFrame, wave: int) -> None:
+        """Append a wave to a staging table, once however often it is tried."""
+        writer = (
+            frame.write.format("delta")
+            .mode("append")
+            .option("txnAppId", name)
+            .option("txnVersion", wave)
+        )
+        self._save(writer, name)
+
+    def drop(self, name: str) -> None:
+        """Remove a staging table with its files."""
+        if not self.is_folder:
+            self.spark.sql(f"DROP TABLE IF EXISTS {self.location(name)}")
+            return
+        java = self.spark._jvm.org.apache.hadoop.fs
+        path = java.Path(self.location(name))
+        path.getFileSystem(self.spark._jsc.hadoopConfiguration()).delete(path, True)
+
+    def delta_version(self, table: Table) -> int:
+        """Return the Delta version that a table is at."""
+        if self.is_folder:
+            handle = DeltaTable.forPath(self.spark, self.location(table.name))
+        else:
+            handle = DeltaTable.forName(self.spark, self.location(table.name))
+        return int(handle.history(1).first()["version"])
+
+    def _save(self, writer, name: str) -> None:
+        if self.is_folder:
+            writer.save(self.location(name))
+        else:
+            writer.saveAsTable(self.location(name))
+
+    def _cast(self, table: Table, frame: DataFrame) -> DataFrame:
+        return frame.select(
+            *(F.col(f"`{name}`").cast(_type(ddl)).alias(name) for name, ddl in table.columns.items())
+        )
+
+
+def check_place(place: str) -> None:
+    """Check, before a session is started, that a local warehouse can be written.
+
+    Parameters
+    ----------
+    place : str
+        ``warehouse`` of the configuration; object stores and catalogs are left to Spark.
+
+    Raises
+    ------
+    ConfigError
+        If it is a file, or a folder that cannot be made or written.
+    """
+    if "://" in place and not place.startswith("file://"):
+        return
+    if "/" not in place:
+        return
+    folder = Path(place.removeprefix("file://")).absolute()
+    allowed = "a folder that this user can write, or a catalog schema"
+    remedy = "set warehouse to another place: --set warehouse=./warehouse"
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"warehouse {place}", "is a file", allowed, remedy)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # permissions alone do not tell: a mount may be read-only, and root passes every check
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise ConfigError(
+            f"warehouse {place}", f"cannot be written ({error.strerror})", allowed, remedy
+        ) from None

@@ -1,0 +1,142 @@
+"""Where people stand: UMAP on distinct answer patterns, and a place for everyone who shares one.
+
+Likert grids tie. Many people with the same answers would stand on one point, and a density
+clusterer sees infinite density there: an island for every popular answer sheet. So each pattern is
+embedded once, and its people are spread evenly over the ball that reaches to the pattern's
+neighbours. What is clustered is then a smooth density of *people*, in which min_cluster_size counts
+people, and a popular pattern is a peak among its neighbours instead of an island. A pattern held by
+one person stays exactly where UMAP put it, so data without ties are not touched.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reclust_spark.config import ZoomOptions
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.intp]
+
+
+class Patterns(NamedTuple):
+    """The distinct rows of a node.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (n_patterns, n_features)
+        In the order in which they first occur.
+    of_row : ndarray of int, shape (n_rows,)
+        The pattern of each row.
+    counts : ndarray of int, shape (n_patterns,)
+        How many rows share it.
+    """
+
+    values: Floats
+    of_row: Ints
+    counts: Ints
+
+
+def find_patterns(features: Floats) -> Patterns:
+    """Find the distinct rows, bit for bit.
+
+    Parameters
+    ----------
+    features : ndarray of float32, shape (n_rows, n_features)
+
+    Returns
+    -------
+    Patterns
+    """
+    rows = np.ascontiguousarray(features + np.float32(0))  # -0.0 and 0.0 are one answer
+    keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
+    _, first, inverse, counts = np.unique(
+        keys, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(first)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return Patterns(features[first[order]], rank[inverse.ravel()], counts[order])
+
+
+def embed(values: Floats, n_components: int, seed: int, options: ZoomOptions) -> Floats:
+    """Embed distinct rows by UMAP, on one thread, so that the seed alone decides the result.
+
+    With no more rows than n_neighbors the neighbour graph is complete and holds nothing to learn:
+    such rows stand at their first principal coordinates.
+
+    Parameters
+    ----------
+    values : ndarray of float32, shape (n_patterns, n_features)
+    n_components : int
+        The dimensions wanted.
+    seed : int
+    options : ZoomOptions
+
+    Returns
+    -------
+    ndarray of float32, shape (n_patterns, n_components)
+    """
+    if len(values) <= options.n_neighbors:
+        return _principal_coordinates(values, n_components)
+    from umap import UMAP
+
+    reducer = UMAP(
+        n_neighbors=options.n_neighbors,
+        min_dist=options.min_dist,
+        n_components=n_components,
+        metric=options.metric,
+        n_epochs=options.n_epochs,
+        random_state=seed,
+        n_jobs=1,
+    )
+    with warnings.catch_warnings():
+        # a node can hold separate components; UMAP then starts each in its own place
+        warnings.filterwarnings("ignore", category=UserWarning)
+        return np.ascontiguousarray(reducer.fit_transform(values), dtype=np.float32)
+
+
+def spread(places: Floats, patterns: Patterns, reach: int, seed: int) -> Floats:
+    """Give every row its own place: its pattern's, or one in the ball around it.
+
+    Parameters
+    ----------
+    places : ndarray of float32, shape (n_patterns, n_components)
+        Where each pattern stands.
+    patterns : Patterns
+    reach : int
+        The ball of a shared pattern ends at its reach-th nearest pattern.
+    seed : int
+
+    Returns
+    -------
+    ndarray of float32, shape (n_rows, n_components)
+    """
+    everyone = places[patterns.of_row]
+    shared = patterns.counts > 1
+    if not shared.any() or len(places) < 2:
+        return everyone
+    from scipy.spatial import cKDTree
+
+    steps = min(reach, len(places) - 1)
+    radius = cKDTree(places).query(places[shared], k=[steps + 1])[0][:, 0]
+    radius_of = np.zeros(len(places))
+    radius_of[shared] = radius
+    rng = np.random.default_rng(seed)
+    direction = rng.normal(size=everyone.shape)
+    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+    far = rng.random(len(everyone)) ** (1 / everyone.shape[1]) * radius_of[patterns.of_row]
+    return (everyone + direction * far[:, None]).astype(np.float32)
+
+
+def _principal_coordinates(values: Floats, n_components: int) -> Floats:
+    centred = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
+    left, scale, right = np.linalg.svd(centred, full_matrices=False)
+    sign = np.where(right[np.arange(len(scale)), np.abs(right).argmax(axis=1)] < 0, -1.0, 1.0)
+    places = np.zeros((len(values), n_components), dtype=np.float32)
+    kept = min(n_components, len(scale))
+    places[:, :kept] = (left * scale * sign)[:, :kept]
+    return places

@@ -1,0 +1,101 @@
+"""From what `grow` found to the rows of nodes, assignments and embeddings, as data frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from reclust_spark.paths import ROOT, child, depth, parent
+from reclust_spark.warehouse.names import ASSIGNMENTS, EMBEDDINGS, NODES, TREE
+from reclust_spark.zoom.tree import Map, Node, Placed
+
+BY_FIT = "fit"
+
+
+def nodes_frame(nodes: Sequence[Node]) -> pd.DataFrame:
+    """Return the nodes table of one tree, sorted by path, without its version.
+
+    Parameters
+    ----------
+    nodes : sequence of Node
+        All of a tree's nodes, the root among them.
+
+    Returns
+    -------
+    DataFrame
+    """
+    weight_of = {node.path: node.weight for node in nodes}
+    total = weight_of[ROOT]
+    frame = pd.DataFrame(sorted(nodes), columns=Node._fields)
+    above = [parent(path) for path in frame["path"]]
+    frame["parent_path"] = above
+    frame["depth"] = [depth(path) for path in frame["path"]]
+    frame["share"] = frame["weight"] / total
+    frame["parent_share"] = [
+        None if up is None else weight / weight_of[up]
+        for up, weight in zip(above, frame["weight"], strict=True)
+    ]
+    # what later steps measure is there, and empty, from the first tree on
+    frame["stability"] = None
+    frame["fidelity"] = None
+    return frame[[name for name in NODES.columns if name != TREE]]
+
+
+def assignments_frame(placed: Sequence[Placed]) -> pd.DataFrame:
+    """Return people's final places, without their version.
+
+    Parameters
+    ----------
+    placed : sequence of Placed
+
+    Returns
+    -------
+    DataFrame
+    """
+    sizes = [len(group.ids) for group in placed]
+    paths = [group.path for group in placed]
+    columns = {
+        "path": np.repeat(np.array(paths, dtype=object), sizes),
+        "row_id": _joined([group.ids for group in placed], object),
+        "depth": np.repeat(np.array([depth(path) for path in paths], dtype=np.int32), sizes),
+        "is_noise": np.repeat(np.array([group.is_noise for group in placed], dtype=bool), sizes),
+        "strength": _joined([group.strength for group in placed], np.float64),
+        "assigned_by": BY_FIT,
+        "weight": _joined([group.weights for group in placed], np.float64),
+    }
+    return pd.DataFrame(columns)[[name for name in ASSIGNMENTS.columns if name != TREE]]
+
+
+def embeddings_frame(maps: Sequence[Map]) -> pd.DataFrame:
+    """Return the maps of all embedded nodes, without their version.
+
+    Parameters
+    ----------
+    maps : sequence of Map
+
+    Returns
+    -------
+    DataFrame
+    """
+    xy = np.concatenate([one.xy for one in maps]) if maps else np.zeros((0, 2), dtype=np.float32)
+    columns = {
+        "path": np.repeat(
+            np.array([one.path for one in maps], dtype=object), [len(one.ids) for one in maps]
+        ),
+        "row_id": _joined([one.ids for one in maps], object),
+        "x": xy[:, 0],
+        "y": xy[:, 1],
+        "child_path": _joined([_child_paths(one) for one in maps], object),
+    }
+    return pd.DataFrame(columns)[[name for name in EMBEDDINGS.columns if name != TREE]]
+
+
+def _child_paths(one: Map) -> np.ndarray:
+    paths = [child(one.path, number + 1) for number in range(int(one.children.max()) + 1)]
+    return np.array([*paths, None], dtype=object)[one.children]
+
+
+def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype=dtype)

@@ -1,0 +1,245 @@
+"""The recursion: split a node, then each cluster on its own rows, until it is not worth splitting.
+
+`grow` works through one node and, below a size, all of its subtree; it returns what it found as plain
+arrays. The Spark job calls it inside its tasks and a notebook calls it through `zoom_array`, so both
+give the same tree.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from reclust_spark.config import ZoomOptions
+from reclust_spark.paths import ROOT, child, depth, seed_of
+from reclust_spark.warehouse.names import MAX_DEPTH, TOO_SMALL
+from reclust_spark.zoom.embed import Floats, Ints
+from reclust_spark.zoom.node import NOISE, Rows, Split, medoid, split
+
+ENGINE = "umap_hdbscan"
+
+
+class Node(NamedTuple):
+    """A node as its parent's split made it, and what became of it.
+
+    Attributes
+    ----------
+    path : str
+    n_rows : int
+    weight : float
+        The sum of its people's weights.
+    persistence : float or None
+        HDBSCAN's, within the parent's split; None for the root.
+    medoid_row_id : str
+    seed : int
+    stop_reason : str or None
+        None for a node that is split, or not yet fitted.
+    n_children, n_noise : int
+    engine : str or None
+        None where nothing was fitted.
+    n_fit : int or None
+        The rows it was fitted on.
+    trustworthiness : float or None
+    """
+
+    path: str
+    n_rows: int
+    weight: float
+    persistence: float | None
+    medoid_row_id: str
+    seed: int
+    stop_reason: str | None = None
+    n_children: int = 0
+    n_noise: int = 0
+    engine: str | None = None
+    n_fit: int | None = None
+    trustworthiness: float | None = None
+
+
+class Placed(NamedTuple):
+    """People whose place in the tree is final: at a leaf, or noise at a split node."""
+
+    path: str
+    is_noise: bool
+    ids: NDArray[np.object_]
+    strength: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+class Map(NamedTuple):
+    """The map of an embedded node; children are numbered from 0, -1 is noise or no split."""
+
+    path: str
+    ids: NDArray[np.object_]
+    xy: Floats
+    children: Ints
+
+
+class Open(NamedTuple):
+    """A node left for a task of its own, with its people."""
+
+    node: Node
+    ids: NDArray[np.object_]
+    strength: NDArray[np.float64]
+
+
+@dataclass
+class Growth:
+    """What a call of `grow` found."""
+
+    nodes: list[Node] = field(default_factory=list)
+    placed: list[Placed] = field(default_factory=list)
+    maps: list[Map] = field(default_factory=list)
+    open: list[Open] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+class _Task(NamedTuple):
+    node: Node
+    rows: Rows
+    strength: NDArray[np.float64]
+
+
+def cluster_size(path: str, n_rows: int, population: int, options: ZoomOptions) -> int:
+    """Return the smallest cluster allowed at a node, in rows.
+
+    Parameters
+    ----------
+    path : str
+    n_rows : int
+        The node's rows.
+    population : int
+        The rows of the whole table.
+    options : ZoomOptions
+
+    Returns
+    -------
+    int
+        At least 2.
+    """
+    size = options.min_cluster_size
+    if path == ROOT and options.root_min_cluster_size is not None:
+        size = options.root_min_cluster_size
+    rows = size * n_rows if size < 1 else size
+    # a product such as .05 * 60 is a hair above 3: rounding first keeps the ceiling honest
+    return max(2, math.ceil(round(max(rows, options.min_share * population), 6)))
+
+
+def stop_before_fit(path: str, n_rows: int, population: int, options: ZoomOptions) -> str | None:
+    """Return why a node needs no fit, or None where it does."""
+    if depth(path) >= options.max_depth:
+        return MAX_DEPTH
+    if n_rows < 2 * cluster_size(path, n_rows, population, options):
+        return TOO_SMALL
+    return None
+
+
+def root_of(rows: Rows, options: ZoomOptions) -> Node:
+    """Return the root of a population, not yet fitted."""
+    return _born(ROOT, rows, None, options)
+
+
+def unseen_root(population: int, options: ZoomOptions) -> Node:
+    """Return what is known of the root before its rows are read; `root_of` gives the rest."""
+    return Node(ROOT, population, math.nan, None, "", seed_of(options.seed, ROOT))
+
+
+def grow(
+    node: Node, rows: Rows, strength: NDArray[np.float64], population: int, options: ZoomOptions
+) -> Growth:
+    """Split a node; finish children of up to ``inline_rows`` to their leaves, leave others open.
+
+    Parameters
+    ----------
+    node : Node
+        Not yet fitted.
+    rows : Rows
+        Its people, sorted by row_id.
+    strength : ndarray of float64, shape (n_rows,)
+        Their strength in the parent's split; NaN at the root.
+    population : int
+        The rows of the whole table.
+    options : ZoomOptions
+
+    Returns
+    -------
+    Growth
+    """
+    growth = Growth()
+    todo = deque([_Task(node, rows, strength)])
+    while todo:
+        task = todo.popleft()
+        for born in _visit(task, population, options, growth):
+            if len(born.rows.ids) <= options.inline_rows or _is_leaf(born, population, options):
+                todo.append(born)
+            else:
+                growth.open.append(Open(born.node, born.rows.ids, born.strength))
+    return growth
+
+
+def _visit(task: _Task, population: int, options: ZoomOptions, growth: Growth) -> list[_Task]:
+    """Fit one node, record what is final and return its children."""
+    node, rows = task.node, task.rows
+    reason = stop_before_fit(node.path, node.n_rows, population, options)
+    if reason is not None:
+        growth.nodes.append(node._replace(stop_reason=reason))
+        growth.placed.append(Placed(node.path, False, rows.ids, task.strength, rows.weights))
+        return []
+    started = time.perf_counter()
+    size = cluster_size(node.path, node.n_rows, population, options)
+    found = split(rows, node.seed, size, options)
+    growth.seconds[node.path] = time.perf_counter() - started
+    growth.nodes.append(_fitted(node, found))
+    is_split = found.stop_reason is None
+    if found.xy is not None:
+        children = found.labels if is_split else np.full(len(rows.ids), NOISE, dtype=np.intp)
+        growth.maps.append(Map(node.path, rows.ids, found.xy, children))
+    if not is_split:
+        growth.placed.append(Placed(node.path, False, rows.ids, task.strength, rows.weights))
+        return []
+    noise = np.flatnonzero(found.labels == NOISE)
+    if len(noise):
+        growth.placed.append(
+            Placed(node.path, True, rows.ids[noise], found.strength[noise], rows.weights[noise])
+        )
+    return [
+        _child_task(node.path, number, rows, found, options)
+        for number in range(len(found.persistence))
+    ]
+
+
+def _child_task(path: str, number: int, rows: Rows, found: Split, options: ZoomOptions) -> _Task:
+    index = np.flatnonzero(found.labels == number)
+    members = rows.take(index)
+    persistence = float(found.persistence[number])
+    node = _born(child(path, number + 1), members, persistence, options)
+    return _Task(node, members, found.strength[index])
+
+
+def _born(path: str, rows: Rows, persistence: float | None, options: ZoomOptions) -> Node:
+    seed = seed_of(options.seed, path)
+    central = medoid(rows.features, seed, options.metric)
+    weight = math.fsum(rows.weights)
+    return Node(path, len(rows.ids), weight, persistence, str(rows.ids[central]), seed)
+
+
+def _fitted(node: Node, found: Split) -> Node:
+    is_split = found.stop_reason is None
+    return node._replace(
+        stop_reason=found.stop_reason,
+        n_children=len(found.persistence) if is_split else 0,
+        n_noise=int((found.labels == NOISE).sum()),
+        engine=ENGINE,
+        n_fit=node.n_rows,
+        trustworthiness=found.trustworthiness,
+    )
+
+
+def _is_leaf(task: _Task, population: int, options: ZoomOptions) -> bool:
+    return stop_before_fit(task.node.path, task.node.n_rows, population, options) is not None

@@ -1,0 +1,72 @@
+"""Make a process ready to fit: numba's compile cache for UMAP, and a first fit of each library.
+
+A first fit compiles for up to a minute; with the cache on disk it loads in seconds. The cache lives
+in ``NUMBA_CACHE_DIR`` or, where that is not set, in the environment that Python runs from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import pkgutil
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+CACHED_PACKAGES = ("umap", "pynndescent")
+
+
+def cache_folder() -> Path:
+    """Return where compiled code is kept between processes."""
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(sys.prefix, "var", "numba"))
+
+
+def enable_compile_cache() -> None:
+    """Let every numba function of UMAP and PyNNDescent keep its compiled code on disk.
+
+    Their sources compile at first call and forget; numba can cache any dispatcher after the fact.
+    A folder that cannot be written leaves the functions as they were: compiled per process.
+    """
+    import numba
+    from numba.core.dispatcher import Dispatcher
+
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return
+    if not os.access(folder, os.W_OK):
+        return
+    numba.config.CACHE_DIR = str(folder)
+    # the search itself holds references that cannot be stored; it compiles once a process
+    warnings.filterwarnings("ignore", message="Cannot cache compiled function")
+    for package in CACHED_PACKAGES:
+        root = importlib.import_module(package)
+        names = [module.name for module in pkgutil.iter_modules(root.__path__, f"{package}.")]
+        for name in [package, *names]:
+            if module := sys.modules.get(name):
+                for function in vars(module).values():
+                    if isinstance(function, Dispatcher):
+                        function.enable_caching()
+
+
+def warm() -> None:
+    """Import, compile (or load from the cache) and run UMAP and HDBSCAN once on a few rows.
+
+    Both of UMAP's ways to neighbours are taken: all pairs, and the search from 4,096 rows on.
+    """
+    from reclust_spark.config import ZoomOptions
+    from reclust_spark.zoom.node import Rows, split
+
+    enable_compile_cache()
+    options = ZoomOptions(n_epochs=2, n_neighbors=10)
+    for n_rows in (300, 4_200):
+        values = np.random.default_rng(0).normal(size=(n_rows, 4)).astype(np.float32)
+        rows = Rows(np.arange(n_rows).astype(str).astype(object), values, np.ones(n_rows))
+        split(rows, seed=0, min_cluster_size=20, options=options)
+
+
+if __name__ == "__main__":
+    warm()

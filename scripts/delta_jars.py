@@ -1,7 +1,8 @@
-"""Puts Delta's jars beside Spark's own, once, so that no session resolves and downloads them again.
+"""Puts Delta's jars beside Spark's own, once, so that no session has to resolve them again.
 
-Delta's wheel carries no jars: a session would name them in spark.jars.packages and have Ivy look
-them up at each start. Jars in Spark's own folder are on the path of every driver and executor.
+Delta's wheel carries no jars: a session would name them in spark.jars.packages and let Ivy look them
+up at each start. Jars in Spark's own folder are on the path of every driver and executor.
+After a new version is named here, `delta_jars.py --lock` writes jars.lock anew.
 """
 
 from __future__ import annotations
@@ -24,39 +25,33 @@ BROUGHT_BY_SPARK = (
     "org.apache.parquet:*,org.locationtech.jts:*,org.roaringbitmap:*,org.slf4j:*,org.xerial.snappy:*"
 )
 
-SHA256 = {
-    "delta-kernel-api-4.4.0.jar": "ee9b5a14ac3b7efdff4d61a58478fe8eb0e5a3fbca43889dca7290795fe79a11",
-    "delta-kernel-defaults-4.4.0.jar": "225c975199e4718b38ee5b7e6da7f19e9585024262b2cec2656b32151a856b0b",
-    "delta-kernel-unitycatalog-4.4.0.jar": "cea22dfb4ac562b3cd27bf652697750e8336009d73fb06631363aaaad5345ffa",
-    "delta-spark_4.2_2.13-4.4.0.jar": "27d4fd8b1f879535c573ed1c718177d6a27f24d3e626ba02e216369725721ead",
-    "delta-storage-4.4.0.jar": "c46735481fa8e326b0957be02b4420cbcab4b325bb08009b7f2045a95133f1cc",
-    "jackson-datatype-jdk8-2.13.5.jar": "e58761751fea8a00dc626aae1c5f1be38c5cfd487aeb333d933a4ab5f5a73c55",
-    "unitycatalog-client-0.6.0.jar": "48257499a86b801a3e2372cec55ac226ca1c1c7eabe5c118e7302f29a1fdbc19",
-    "unitycatalog-hadoop-0.6.0.jar": "c47b63c961c87102b9e1d63809a0915ba4c86b7652f57c8d39ca3a05b441a150",
-}
+HOME = Path(pyspark.__file__).parent / "jars"
+LOCK = Path(__file__).with_name("jars.lock")  # as sha256sum writes it
 
 
-def main() -> int:
-    """Resolve the jars and copy them, unless they are there."""
-    home = Path(pyspark.__file__).parent / "jars"
-    if all(_sha256(home / jar) == expected for jar, expected in SHA256.items()):
-        return 0
-    with tempfile.TemporaryDirectory(prefix="delta-jars-") as folder:
-        found = {jar.name.partition("_")[2]: jar for jar in _resolve(Path(folder))}
-        for name in sorted(SHA256.keys() | found.keys()):
-            if name not in found or _sha256(found[name]) != SHA256.get(name):
-                print(f"{name}: not the jar that is expected of {COORDINATE}", file=sys.stderr)
-                return 1
-        for old in [*home.glob("delta-*.jar"), *home.glob("unitycatalog-*.jar")]:
+def main(arguments: list[str]) -> None:
+    """Resolve the jars, check them against the lock, and copy them, unless they are there."""
+    if arguments == ["--lock"]:
+        with tempfile.TemporaryDirectory() as folder:
+            jars = _resolve(Path(folder))
+            LOCK.write_text("".join(f"{_sha256(jars[name])}  {name}\n" for name in sorted(jars)))
+    locked = dict(reversed(line.split()) for line in LOCK.read_text().splitlines())
+    if all(_sha256(HOME / name) == expected for name, expected in locked.items()):
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        jars = _resolve(Path(folder))
+        found = {name: _sha256(jar) for name, jar in jars.items()}
+        if found != locked:
+            differing = sorted(name for name, _ in found.items() ^ locked.items())
+            sys.exit(f"{COORDINATE}: not the jars of {LOCK.name}: {', '.join(set(differing))}")
+        for old in [*HOME.glob("delta-*.jar"), *HOME.glob("unitycatalog-*.jar")]:
             old.unlink()
-        for name, jar in found.items():
-            shutil.copyfile(jar, home / f"{name}.part")
-            (home / f"{name}.part").replace(home / name)
-    return 0
+        for name, jar in jars.items():
+            shutil.copyfile(jar, HOME / name)
 
 
-def _resolve(folder: Path) -> list[Path]:
-    """Let spark-submit's Ivy download the jars; it does so before any session starts."""
+def _resolve(folder: Path) -> dict[str, Path]:
+    """Let the Ivy of spark-submit download the jars: it does so before any session starts."""
     from pyspark.java_gateway import launch_gateway
 
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
@@ -64,7 +59,8 @@ def _resolve(folder: Path) -> list[Path]:
         f"--conf spark.jars.ivy={folder} pyspark-shell"
     )
     launch_gateway().shutdown()
-    return sorted((folder / "jars").glob("*.jar"))
+    # Ivy puts the group before each name: io.delta_delta-storage-4.4.0.jar
+    return {jar.name.partition("_")[2]: jar for jar in (folder / "jars").glob("*.jar")}
 
 
 def _sha256(file: Path) -> str | None:
@@ -72,4 +68,4 @@ def _sha256(file: Path) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(sys.argv[1:])

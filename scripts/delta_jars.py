@@ -1,7 +1,7 @@
 """Puts Delta's jars beside Spark's own, once, so that no session has to resolve them again.
 
-Delta's wheel carries no jars: a session would name them in spark.jars.packages and let Ivy look them
-up at each start. Jars in Spark's own folder are on the path of every driver and executor.
+Delta's wheel carries no jars: a session would name them in spark.jars.packages and let Ivy look
+them up at each start. Jars in Spark's own folder are on the path of every driver and executor.
 After a new version is named here, `delta_jars.py --lock` writes jars.lock anew.
 """
 

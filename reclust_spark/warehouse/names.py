@@ -104,6 +104,8 @@ QUESTION_MAP = Table(
         "question": "string",
         "kind": "string",
         "levels": "array<string>",
+        "labels": "array<string>",
+        "codes": "array<double>",
         "missing_codes": "array<string>",
         "unit": "string",
         "block_id": "string",

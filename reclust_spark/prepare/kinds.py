@@ -28,6 +28,11 @@ class Decision:
     reason: str | None = None
     question: Question | None = None
 
+    @property
+    def is_constant(self) -> bool:
+        """Everyone who answers gives the same answer, or nobody answers."""
+        return self.question is None and self._n_levels <= 1
+
 
 def decide(
     spec: ColumnSpec, profile: ColumnProfile, codebook: Codebook, options: PrepareOptions

@@ -163,7 +163,8 @@ def learn_preparation(
     Raises
     ------
     InputError
-        If a column cannot be used as it is, or no column can be used at all.
+        If a column cannot be used as it is, or no column can be used at all. Columns that are all
+        constant are no error: everyone is alike, and there are no slots.
     """
     as_is = options.scaling == "none"
     decisions = tuple(
@@ -171,7 +172,7 @@ def learn_preparation(
         for spec, profile in zip(specs, profiles, strict=True)
     )
     questions = [item.question for item in decisions if item.question is not None]
-    if not questions:
+    if not questions and not any(item.is_constant for item in decisions):
         raise _nothing_left(decisions)
     answers = answers_of(sample, questions)
     encoder = learn_as_is(questions, answers) if as_is else learn(questions, answers)

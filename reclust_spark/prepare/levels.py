@@ -40,7 +40,7 @@ def observed_levels(profile: ColumnProfile, as_numbers: bool) -> Observed | None
         numbers = keys
     for key, number in zip(keys, numbers, strict=True):
         found[number] = found.get(number, 0) + profile.levels[key]
-    return dict(sorted(found.items()))  # type: ignore[type-var]
+    return dict(sorted(found.items()))
 
 
 def with_levels(

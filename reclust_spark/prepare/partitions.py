@@ -20,7 +20,7 @@ from reclust_spark.prepare.impute import Pool
 from reclust_spark.prepare.learn import encode_people
 from reclust_spark.prepare.profile import EMPTY, ColumnProfile, merge
 from reclust_spark.prepare.sample import Part, bottom_k
-from reclust_spark.prepare.values import TEXT, ColumnSpec, as_text, numbers_of, texts_of
+from reclust_spark.prepare.values import ColumnSpec, as_text, numbers_of, texts_of
 
 PART_DDL = "profiles binary, sample binary"
 ASIDE_DDL = "array<struct<source_column:string,value:string,number:double>>"
@@ -199,13 +199,13 @@ def _aside(columns: pa.RecordBatch, coder: Coder, n: int) -> pa.Array:
     rows: list[list[dict[str, object]]] = [[] for _ in range(n)]
     for spec, is_number in zip(coder.aside, coder.aside_numbers, strict=True):
         array = columns.column(spec.name)
-        if spec.material == TEXT:
-            texts = texts_of(array, spec)
-            shown = np.append(texts.values, None)[texts.codes]
-            numbers = numbers_of(array, spec) if is_number else np.full(n, np.nan)
-        else:
+        if is_number:
             numbers = numbers_of(array, spec)
-            shown = np.array([None if np.isnan(x) else as_text(x) for x in numbers], dtype=object)
+            shown = [None if np.isnan(number) else as_text(number) for number in numbers]
+        else:
+            texts = texts_of(array, spec)
+            numbers = np.full(n, np.nan)
+            shown = [None if code < 0 else texts.values[code] for code in texts.codes]
         for row, value, number in zip(rows, shown, numbers, strict=True):
             if value is not None:
                 held = None if np.isnan(number) else float(number)

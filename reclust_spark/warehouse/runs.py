@@ -94,11 +94,6 @@ class Ledger:
         self.config = config
         self.run_id = run_id or uuid.uuid4().hex
 
-    def latest(self, stage: str, version_column: str) -> int | None:
-        """Return the version that a stage completed or reused last, or None."""
-        row = self._last(stage)
-        return None if row is None else int(row[version_column])
-
     def fingerprint(self, stage: str, version_column: str, number: int) -> str:
         """Return what a version was made from."""
         rows = self._complete(stage).where(F.col(version_column) == number)
@@ -136,14 +131,6 @@ class Ledger:
     def _complete(self, stage: str):
         rows = self.warehouse.read(RUNS)
         return rows.where((F.col("stage") == stage) & (F.col("status") == COMPLETE))
-
-    def _last(self, stage: str):
-        if not self.warehouse.exists(RUNS.name):
-            return None
-        rows = self.warehouse.read(RUNS).where(
-            (F.col("stage") == stage) & F.col("status").isin(COMPLETE, REUSED)
-        )
-        return rows.orderBy(F.desc("finished_at")).first()
 
     def _made_from(self, step: Step) -> int | None:
         if not self.warehouse.exists(RUNS.name):
@@ -203,6 +190,17 @@ class Ledger:
         values = [tuple(row[name] for name in RUNS.columns)]
         frame = self.warehouse.spark.createDataFrame(values, schema_of(RUNS))
         self.warehouse.append(RUNS, frame.coalesce(1))
+
+
+def latest_version(warehouse: Warehouse, stage: str, version_column: str) -> int | None:
+    """Return the version that a stage completed or reused last, or None."""
+    if not warehouse.exists(RUNS.name):
+        return None
+    rows = warehouse.read(RUNS).where(
+        (F.col("stage") == stage) & F.col("status").isin(COMPLETE, REUSED)
+    )
+    row = rows.orderBy(F.desc("finished_at")).first()
+    return None if row is None else int(row[version_column])
 
 
 def require(number: int | None, where: str, command: str) -> int:

@@ -2,10 +2,11 @@
 
 Likert grids tie. Many people with the same answers would stand on one point, and a density
 clusterer sees infinite density there: an island for every popular answer sheet. So each pattern is
-embedded once, and its people are spread evenly over the ball that reaches to the pattern's
-neighbours. What is clustered is then a smooth density of *people*, in which min_cluster_size counts
-people, and a popular pattern is a peak among its neighbours instead of an island. A pattern held by
-one person stays exactly where UMAP put it, so data without ties are not touched.
+embedded once, and its people are spread evenly over a ball among the pattern's neighbours, the
+larger the more they are. What is clustered is then a smooth density of *people*, in which
+min_cluster_size counts people, and a popular pattern is a hill among its neighbours instead of an
+island. A pattern held by one person stays exactly where UMAP put it: data without ties are not
+touched.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from reclust_spark.config import ZoomOptions
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.intp]
+
+APART = 1 / 3
 
 
 class Patterns(NamedTuple):
@@ -102,13 +105,18 @@ def embed(values: Floats, n_components: int, seed: int, options: ZoomOptions) ->
 def spread(places: Floats, patterns: Patterns, reach: int, seed: int) -> Floats:
     """Give every row its own place: its pattern's, or one in the ball around it.
 
+    The ball of a shared pattern ends at the nearest pattern within which as many other people stand
+    as share it, and at the reach-th nearest at the latest: the crowd is then at most about twice as
+    dense as its surroundings, and nobody leaves the neighbourhood. Where there are no more patterns
+    than `reach`, no neighbourhood is there to blend into; then the balls are kept apart.
+
     Parameters
     ----------
     places : ndarray of float32, shape (n_patterns, n_components)
         Where each pattern stands.
     patterns : Patterns
     reach : int
-        The ball of a shared pattern ends at its reach-th nearest pattern.
+        The most patterns that a ball takes in.
     seed : int
 
     Returns
@@ -116,19 +124,24 @@ def spread(places: Floats, patterns: Patterns, reach: int, seed: int) -> Floats:
     ndarray of float32, shape (n_rows, n_components)
     """
     everyone = places[patterns.of_row]
-    shared = patterns.counts > 1
-    if not shared.any() or len(places) < 2:
+    shared = np.flatnonzero(patterns.counts > 1)
+    if not len(shared) or len(places) < 2:
         return everyone
     from scipy.spatial import cKDTree
 
     steps = min(reach, len(places) - 1)
-    radius = cKDTree(places).query(places[shared], k=[steps + 1])[0][:, 0]
-    radius_of = np.zeros(len(places))
-    radius_of[shared] = radius
+    distances, near = cKDTree(places).query(places[shared], k=steps + 1)
+    radius = np.zeros(len(places))
+    if len(places) <= reach:
+        radius[shared] = APART * distances[:, 1]
+    else:
+        people = patterns.counts[near[:, 1:]].cumsum(axis=1)
+        enough = np.minimum((people < patterns.counts[shared, None]).sum(axis=1), steps - 1)
+        radius[shared] = distances[np.arange(len(shared)), 1 + enough]
     rng = np.random.default_rng(seed)
     direction = rng.normal(size=everyone.shape)
     direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    far = rng.random(len(everyone)) ** (1 / everyone.shape[1]) * radius_of[patterns.of_row]
+    far = rng.random(len(everyone)) ** (1 / everyone.shape[1]) * radius[patterns.of_row]
     return (everyone + direction * far[:, None]).astype(np.float32)
 
 

@@ -87,12 +87,12 @@ def split(rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions) ->
         return Split(NO_STRUCTURE, *nothing, None, None)
     with threadpool_limits(1):
         places = embed(patterns.values, options.n_components, seed, options)
-        everyone = spread(places, patterns, options.min_samples, seed)
+        everyone = spread(places, patterns, options.n_neighbors, seed)
         if options.n_components == 2:
             flat, xy = places, everyone
         else:
             flat = embed(patterns.values, 2, seed, options)
-            xy = spread(flat, patterns, options.min_samples, seed)
+            xy = spread(flat, patterns, options.n_neighbors, seed)
         trust = _trustworthiness(patterns.values, flat, seed, options.metric)
         labels, strength, persistence = _cluster(everyone, min_cluster_size, options)
     if len(persistence) < 2:

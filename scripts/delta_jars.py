@@ -1,8 +1,8 @@
 """Puts Delta's jars beside Spark's own, once, so that no session has to resolve them again.
 
-Delta's wheel carries no jars: a session would name them in spark.jars.packages and let Ivy look
-them up at each start. Jars in Spark's own folder are on the path of every driver and executor.
-After a new version is named here, `delta_jars.py --lock` writes jars.lock anew.
+Delta's wheel carries no jars: a session would name them in spark.jars.packages (session.py does
+where they are missing) and let Ivy look them up at each start. Jars in Spark's own folder are on the path of every driver and executor.
+After a new version is named there, `delta_jars.py --lock` writes jars.lock anew.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pyspark
 
-COORDINATE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+from reclust_spark.warehouse.session import DELTA_PACKAGE
 
 # What else Delta asks for, Spark brings itself, in newer versions.
 BROUGHT_BY_SPARK = (
@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> None:
         found = {name: _sha256(jar) for name, jar in jars.items()}
         if found != locked:
             differing = sorted(name for name, _ in found.items() ^ locked.items())
-            sys.exit(f"{COORDINATE}: not the jars of {LOCK.name}: {', '.join(set(differing))}")
+            sys.exit(f"{DELTA_PACKAGE}: not the jars of {LOCK.name}: {', '.join(set(differing))}")
         for old in [*HOME.glob("delta-*.jar"), *HOME.glob("unitycatalog-*.jar")]:
             old.unlink()
         for name, jar in jars.items():
@@ -55,7 +55,7 @@ def _resolve(folder: Path) -> dict[str, Path]:
     from pyspark.java_gateway import launch_gateway
 
     os.environ["PYSPARK_SUBMIT_ARGS"] = (
-        f"--packages {COORDINATE} --exclude-packages {BROUGHT_BY_SPARK} "
+        f"--packages {DELTA_PACKAGE} --exclude-packages {BROUGHT_BY_SPARK} "
         f"--conf spark.jars.ivy={folder} pyspark-shell"
     )
     launch_gateway().shutdown()

@@ -1,8 +1,8 @@
 """Puts Delta's jars beside Spark's own, once, so that no session has to resolve them again.
 
-Delta's wheel carries no jars: a session would name them in spark.jars.packages (session.py does
-where they are missing) and let Ivy look them up at each start. Jars in Spark's own folder are on the path of every driver and executor.
-After a new version is named there, `delta_jars.py --lock` writes jars.lock anew.
+Delta's wheel carries no jars: where they are missing, session.py names them in spark.jars.packages
+and Ivy looks them up at each start. Jars in Spark's own folder are on the path of every driver and
+executor. After session.py names a new version, `delta_jars.py --lock` writes jars.lock anew.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ def blobs(sizes: list[int], width: int = 6, apart: float = 12.0, seed: int = 0):
 
 def nested_blobs(seed: int = 0):
     """Three groups of 600, the first of them made of two halves that are near each other."""
-    values, group = blobs([600, 600, 600], apart=40.0, seed=seed)
+    values, group = blobs([600, 600, 600], apart=15.0, seed=seed)
     half = np.arange(600) % 2 == 0
-    values[:600][half] += np.float32(4.0)
+    values[:600][half] += np.float32(2.0)
     return values, group, half

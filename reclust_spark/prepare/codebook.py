@@ -8,7 +8,7 @@
         kind: ordinal
         levels: {1: very liberal, 2: liberal, 3: moderate, 4: conservative, 5: very conservative}
         missing_codes: [8, 9]
-      age: {question: How old are you?, kind: numeric, unit: years}
+      age: {question: "How old are you?", kind: numeric, unit: years}
     blocks:
       channels:
         question: Which of these do you use?

@@ -31,7 +31,8 @@ class Decision:
     @property
     def is_constant(self) -> bool:
         """Everyone who answers gives the same answer, or nobody answers."""
-        return self.question is None and self._n_levels <= 1
+        levels = self.profile.levels
+        return self.question is None and levels is not None and len(levels) <= 1
 
 
 def decide(
@@ -94,10 +95,10 @@ def decide_as_is(spec: ColumnSpec, profile: ColumnProfile, codebook: Codebook) -
         return Decision(spec, profile, IGNORED, "the codebook says so")
     remedy = f"leave it out: --set 'input.exclude=[{spec.name}]', or use prepare.scaling=question"
     allowed = "numbers only, under prepare.scaling none"
-    if spec.material == UNSUPPORTED:
-        raise InputError(_where(spec), f"is of type {spec.type_name}", allowed, remedy)
     if profile.n_answers == 0:
         return Decision(spec, profile, IGNORED, NO_ANSWERS)
+    if spec.material == UNSUPPORTED:
+        raise InputError(_where(spec), f"is of type {spec.type_name}", allowed, remedy)
     if spec.material == TEXT and profile.n_unparsed:
         found = f"{profile.n_unparsed} texts that are no numbers, such as {profile.unparsed!r}"
         raise InputError(_where(spec), found, allowed, remedy)
@@ -109,10 +110,12 @@ def decide_as_is(spec: ColumnSpec, profile: ColumnProfile, codebook: Codebook) -
 def _unusable(spec: ColumnSpec, profile: ColumnProfile, entry: QuestionEntry) -> str | None:
     if entry.kind == IGNORED:
         return "the codebook says so"
+    if profile.n_answers == 0:
+        return NO_ANSWERS
     if spec.material == UNSUPPORTED:
         how = next((how for start, how in _HOW_TO_USE.items() if start in spec.type_name), None)
         return f"type {spec.type_name}: {how or 'turn it into numbers or texts to use it'}"
-    return NO_ANSWERS if profile.n_answers == 0 else None
+    return None
 
 
 _HOW_TO_USE = {

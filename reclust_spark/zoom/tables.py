@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -90,6 +91,30 @@ def embeddings_frame(maps: Sequence[Map]) -> pd.DataFrame:
         "child_path": _joined([_child_paths(one) for one in maps], object),
     }
     return pd.DataFrame(columns)[[name for name in EMBEDDINGS.columns if name != TREE]]
+
+
+def tree_hash(assignments: pd.DataFrame) -> str:
+    """Return the SHA-256 of a tree: two trees with one hash put everyone in the same place.
+
+    Parameters
+    ----------
+    assignments : DataFrame
+        row_id, path, is_noise and strength, a row a person, in any order.
+
+    Returns
+    -------
+    str
+        Hexadecimal; over row_id, path, is_noise and strength's bits, sorted by row_id.
+    """
+    rows = assignments.sort_values("row_id")
+    digest = hashlib.sha256()
+    digest.update("\0".join(rows["row_id"]).encode())
+    digest.update("\0".join(rows["path"]).encode())
+    digest.update(rows["is_noise"].to_numpy(dtype=bool).tobytes())
+    strength = rows["strength"].to_numpy(dtype="<f8", na_value=np.nan, copy=True)
+    strength[np.isnan(strength)] = np.nan  # one spelling of "none" in bits
+    digest.update(strength.tobytes())
+    return digest.hexdigest()
 
 
 def _child_paths(one: Map) -> np.ndarray:

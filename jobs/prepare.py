@@ -1,0 +1,8 @@
+"""spark-submit jobs/prepare.py --config …: the survey table becomes features; the options of `reclust prepare`."""
+
+import sys
+
+from reclust_spark.cli import main
+
+if __name__ == "__main__":
+    main(["prepare", *sys.argv[1:]])

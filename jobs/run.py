@@ -1,0 +1,8 @@
+"""spark-submit jobs/run.py --config …: every step in order; the options of `reclust run`."""
+
+import sys
+
+from reclust_spark.cli import main
+
+if __name__ == "__main__":
+    main(["run", *sys.argv[1:]])

@@ -1,0 +1,8 @@
+"""spark-submit jobs/zoom.py --config …: the features become a tree; the options of `reclust zoom`."""
+
+import sys
+
+from reclust_spark.cli import main
+
+if __name__ == "__main__":
+    main(["zoom", *sys.argv[1:]])

@@ -1,0 +1,171 @@
+"""The zoom on Spark: the same tree as in memory, whatever the cluster, order, or interruption."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import functions as F
+
+from reclust_spark import zoom_array
+from reclust_spark.prepare import stage as prepare
+from reclust_spark.warehouse.names import ASSIGNMENTS, EMBEDDINGS, FEATURES, METRICS, NODES, RUNS, TREE
+from reclust_spark.warehouse.tables import schema_of
+from reclust_spark.zoom import stage as zoom
+from reclust_spark.zoom.tables import nodes_frame, tree_hash
+from reclust_spark.zoom.tree import Node
+from tests.planted import nested_blobs
+
+QUICK = ("prepare.scaling=none", "zoom.n_neighbors=15", "zoom.n_epochs=100", "zoom.max_depth=2")
+IN_WAVES = "zoom.inline_rows=0"
+
+
+@pytest.fixture(scope="module")
+def people() -> pd.DataFrame:
+    values, _, _ = nested_blobs()
+    frame = pd.DataFrame(values.astype(np.float64), columns=[f"q{i}" for i in range(6)])
+    return frame.assign(person=[f"p{i}" for i in range(len(frame))])
+
+
+@pytest.fixture
+def survey(people, tmp_path):
+    path = tmp_path / "survey.parquet"
+    people.to_parquet(path)
+    return (f"input.path={path}", "input.id=person")
+
+
+@pytest.fixture(scope="module")
+def expected(people):
+    """The tree in memory, of the features that prepare makes of these numbers."""
+    values = people.drop(columns="person").to_numpy()
+    return zoom_array(values, people.person, n_neighbors=15, n_epochs=100, max_depth=2)
+
+
+def build(warehouse, config, ledger):
+    prepared = prepare.run(warehouse, config, ledger).version
+    return zoom.run(warehouse, config, ledger, prepared)
+
+
+def read(warehouse, table, version):
+    frame = warehouse.read(table, version).toPandas()
+    keys = [key for key in ("path", "row_id") if key in frame]
+    return frame.drop(columns=TREE).sort_values(keys, ignore_index=True)
+
+
+def test_the_tables_hold_the_tree_of_the_notebook(
+    warehouse, make_config, make_ledger, survey, expected
+):
+    config = make_config(*survey, *QUICK)
+    result = build(warehouse, config, make_ledger(config))
+    nodes = read(warehouse, NODES, result.version)
+    pd.testing.assert_frame_equal(nodes, expected.nodes, check_dtype=False)
+    places = read(warehouse, ASSIGNMENTS, result.version).sort_values("row_id", ignore_index=True)
+    pd.testing.assert_frame_equal(places, expected.assignments, check_dtype=False)
+    maps = read(warehouse, EMBEDDINGS, result.version)
+    pd.testing.assert_frame_equal(maps, expected.embeddings, check_dtype=False)
+    assert not warehouse.exists("_staging_zoom"), "nothing is left behind"
+    fits = warehouse.read(METRICS).where("stage = 'zoom' AND name = 'fit_seconds'")
+    assert {row.path for row in fits.collect()} == set(nodes.path[nodes.engine.notna()])
+
+
+@pytest.mark.parametrize("n_partitions", [1, 16])
+def test_partitions_order_and_waves_do_not_matter(
+    n_partitions, spark, warehouse, make_config, make_ledger, people, tmp_path, expected
+):
+    shuffled = people.sample(frac=1, random_state=n_partitions)
+    path = f"{tmp_path}/shuffled"
+    spark.createDataFrame(shuffled).repartition(n_partitions).write.parquet(path)
+    config = make_config(f"input.path={path}", "input.id=person", IN_WAVES, *QUICK)
+    result = build(warehouse, config, make_ledger(config))
+    assert tree_hash(read(warehouse, ASSIGNMENTS, result.version)) == tree_hash(expected.assignments)
+
+
+KILLED = """
+import os, signal, sys
+from reclust_spark.config import load_config
+from reclust_spark.pipeline import connect
+from reclust_spark.prepare import stage as prepare
+from reclust_spark.warehouse.runs import Ledger
+from reclust_spark.zoom import stage as zoom
+
+config = load_config(settings=sys.argv[1:])
+warehouse = connect(config)
+ledger = Ledger(warehouse, config)
+
+def die(progress):
+    print(f"after wave {progress.wave}", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).version, die)
+"""
+
+
+def test_a_killed_run_goes_on_after_its_last_wave(
+    warehouse, make_config, make_ledger, survey, expected, tmp_path
+):
+    settings = [f"warehouse={tmp_path}/warehouse", *survey, IN_WAVES, *QUICK, "spark.master=local[1]"]
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED, *settings], capture_output=True, text=True, timeout=300
+    )
+    assert killed.stdout == "after wave 1\n", killed.stderr
+    assert killed.returncode == -9
+    assert not warehouse.exists(NODES.name), "no tree is visible before all of it is there"
+    config = make_config(*survey, IN_WAVES, *QUICK)
+    seen = []
+    ledger = make_ledger(config)
+    prepared = prepare.run(warehouse, config, ledger)
+    assert prepared.reused
+    result = zoom.run(warehouse, config, ledger, prepared.version, seen.append)
+    assert [progress.wave for progress in seen] == [2], "the root is not fitted again"
+    assert tree_hash(read(warehouse, ASSIGNMENTS, result.version)) == tree_hash(expected.assignments)
+
+
+@pytest.mark.parametrize("master", ["local[1]", "local-cluster[2,1,1024]"])
+def test_the_cluster_does_not_matter(
+    master, warehouse, survey, expected, tmp_path
+):
+    """A process of its own: one process holds one Spark context. Two workers are two JVMs."""
+    settings = [f"warehouse={tmp_path}/warehouse", *survey, *QUICK, IN_WAVES, f"spark.master={master}"]
+    done = subprocess.run(
+        [sys.executable, "-m", "reclust_spark.cli", "run"]
+        + [word for setting in settings for word in ("--set", setting)],
+        capture_output=True, text=True, timeout=500, env=dict(os.environ),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert tree_hash(read(warehouse, ASSIGNMENTS, 1)) == tree_hash(expected.assignments)
+
+
+def test_the_same_input_and_settings_reuse_the_tree(warehouse, make_config, make_ledger, survey):
+    config = make_config(*survey, *QUICK)
+    first = build(warehouse, config, make_ledger(config))
+    before = {table: warehouse.delta_version(table) for table in (NODES, ASSIGNMENTS, FEATURES)}
+    again = build(warehouse, config, make_ledger(config))
+    assert again.reused and again.version == first.version
+    assert before == {table: warehouse.delta_version(table) for table in before}
+    statuses = warehouse.read(RUNS).where("stage = 'zoom'").orderBy("finished_at").collect()
+    assert [row.status for row in statuses] == ["complete", "reused"]
+    shallow = make_config(*survey, *QUICK, "zoom.max_depth=1")
+    other = build(warehouse, shallow, make_ledger(shallow))
+    assert (other.version, other.reused) == (first.version + 1, False)
+    assert warehouse.read(NODES, first.version).count() > warehouse.read(NODES, 2).count()
+    assert warehouse.read(FEATURES).select("prepare_version").distinct().count() == 1
+    cut_otherwise = make_config(*survey, *QUICK, "zoom.inline_rows=1")
+    assert build(warehouse, cut_otherwise, make_ledger(cut_otherwise)).reused
+
+
+def test_a_half_written_version_is_replaced(
+    spark, warehouse, make_config, make_ledger, survey, expected
+):
+    half = nodes_frame([Node("/", 1, 1.0, None, "nobody", 0, "too_small")])
+    rows = spark.createDataFrame(half, schema_of(NODES, versioned=False))
+    warehouse.write_version(NODES, rows, 1)
+    config = make_config(*survey, *QUICK)
+    result = build(warehouse, config, make_ledger(config))
+    assert result.version == 1
+    nodes = warehouse.read(NODES, 1)
+    assert nodes.count() == len(expected.nodes)
+    assert nodes.where(F.col("medoid_row_id") == "nobody").isEmpty()

@@ -1,4 +1,4 @@
-"""`reclust prepare` on Spark: every source, every complaint, and the same result however it is cut."""
+"""`reclust prepare` on Spark: every source, every complaint, the same result however it is cut."""
 
 from collections.abc import Callable
 from pathlib import Path

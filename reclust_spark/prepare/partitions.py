@@ -19,7 +19,7 @@ from reclust_spark.prepare.encode import Encoder
 from reclust_spark.prepare.impute import Pool
 from reclust_spark.prepare.learn import encode_people
 from reclust_spark.prepare.profile import EMPTY, ColumnProfile, merge
-from reclust_spark.prepare.sample import Part, bottom_k
+from reclust_spark.prepare.sample import ROW_ID, Part, bottom_k
 from reclust_spark.prepare.values import ColumnSpec, as_text, numbers_of, texts_of
 
 PART_DDL = "profiles binary, sample binary"
@@ -154,7 +154,7 @@ def encode_partition(batches: Iterable[pa.RecordBatch], coder: Coder) -> Iterato
     for batch in batches:
         if not batch.num_rows:
             continue
-        columns = pa.RecordBatch.from_arrays(batch.columns[1:], names=coder.columns)
+        columns = pa.RecordBatch.from_arrays(batch.columns, names=[ROW_ID, *coder.columns])
         people = encode_people(coder.encoder, coder.pool, columns, _ids(batch.column(0)))
         if coder.weight is None:
             weights = np.ones(batch.num_rows)

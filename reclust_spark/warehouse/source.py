@@ -7,6 +7,7 @@ import uuid
 from typing import NamedTuple
 
 from delta.tables import DeltaTable
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -71,8 +72,8 @@ def open_source(spark: SparkSession, path: str | None, form: str | None, setting
         if kind == "delta":
             return _delta(spark, path)
         frame = _csv(spark, path) if kind == "csv" else spark.read.parquet(path)
-    except AnalysisException as error:
-        reason = str(error).splitlines()[0]
+    except (AnalysisException, Py4JJavaError) as error:
+        reason = _reason(error)
         if "TABLE_OR_VIEW_NOT_FOUND" in reason or "SCHEMA_NOT_FOUND" in reason:
             raise _nothing(setting, path) from None
         raise InputError(
@@ -80,6 +81,12 @@ def open_source(spark: SparkSession, path: str | None, form: str | None, setting
             "a Delta, Parquet or CSV table", "check the path, or set input.format",
         ) from None  # fmt: skip
     return Source(path, frame, _files_version(spark, frame), kind)
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, without the JVM's trace."""
+    cause = error.java_exception.getMessage() if isinstance(error, Py4JJavaError) else str(error)
+    return str(cause).splitlines()[0]
 
 
 def _guess(spark: SparkSession, path: str) -> str:

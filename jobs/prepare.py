@@ -1,4 +1,4 @@
-"""spark-submit jobs/prepare.py --config …: the survey table becomes features; the options of `reclust prepare`."""
+"""spark-submit jobs/prepare.py --config …: survey to features; options of `reclust prepare`."""
 
 import sys
 

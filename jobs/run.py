@@ -1,4 +1,4 @@
-"""spark-submit jobs/run.py --config …: every step in order; the options of `reclust run`."""
+"""spark-submit jobs/run.py --config …: every step in order; options of `reclust run`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""spark-submit jobs/zoom.py --config …: the features become a tree; the options of `reclust zoom`."""
+"""spark-submit jobs/zoom.py --config …: the features become a tree; options of `reclust zoom`."""
 
 import sys
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -109,7 +109,7 @@ def _cells(node: dict[str, Any]) -> list[str]:
 
 
 @contextmanager
-def _progress(quiet: bool) -> Iterator:
+def _progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows a line; to a terminal only."""
     console = Console(stderr=True, highlight=False)
     if quiet or not console.is_terminal:

@@ -207,7 +207,8 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
 
 
 def _validated(merged: dict[str, Any]) -> Config:
-    conf = (merged.get("spark") or {}).get("conf") if isinstance(merged.get("spark"), dict) else None
+    spark = merged.get("spark")
+    conf = spark.get("conf") if isinstance(spark, dict) else None
     if isinstance(conf, dict):
         merged["spark"]["conf"] = {key: _spark_text(value) for key, value in conf.items()}
     try:
@@ -237,6 +238,4 @@ def _unknown_key(keys: list[str]) -> ConfigError:
     known = list(section.model_fields)
     near = difflib.get_close_matches(keys[-1], known, 1)
     remedy = f"did you mean {'.'.join([*keys[:-1], near[0]])}?" if near else "remove it"
-    return ConfigError(
-        f"setting {'.'.join(keys)}", "is not a setting", ", ".join(known), remedy
-    )
+    return ConfigError(f"setting {'.'.join(keys)}", "is not a setting", ", ".join(known), remedy)

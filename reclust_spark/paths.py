@@ -1,7 +1,7 @@
 """The algebra of cluster paths, and the seed that belongs to a path.
 
-The root is ``/``; its children are ``/001/``, ``/002/`` …, theirs ``/003/001/``. Paths sort as a tree
-and ``path LIKE '/003/%'`` is exactly a node and everything below it.
+The root is ``/``; its children are ``/001/``, ``/002/`` …, theirs ``/003/001/``. Paths sort as a
+tree and ``path LIKE '/003/%'`` is exactly a node and everything below it.
 """
 
 from __future__ import annotations

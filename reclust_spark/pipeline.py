@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-
 from reclust_spark.config import Config
-from reclust_spark.errors import RunError
 from reclust_spark.prepare import stage as prepare
 from reclust_spark.warehouse.names import PREPARED
 from reclust_spark.warehouse.runs import Ledger, Result
-from reclust_spark.warehouse.session import open_session
+from reclust_spark.warehouse.session import named_failures, open_session
 from reclust_spark.warehouse.tables import Warehouse, check_place
 from reclust_spark.zoom import stage as zoom
 
@@ -44,14 +40,12 @@ def run_steps(config: Config, steps: Sequence[str], say: Listener = lambda line:
     prepared: int | None = None
     for step in steps:
         say(f"{step}: started")
-        try:
+        with named_failures(step):
             if step == "prepare":
                 result = prepare.run(warehouse, config, ledger)
                 prepared = result.version
             else:
                 result = zoom.run(warehouse, config, ledger, prepared, _tell(say))
-        except (Py4JError, PySparkException) as error:
-            raise _failed(step, error) from error
         say(f"{step}: {_outcome(step, result)}")
 
 
@@ -77,18 +71,3 @@ def _outcome(step: str, result: Result) -> str:
     name = PREPARED if step == "prepare" else "tree_version"
     how = "nothing has changed, reused" if result.reused else "wrote"
     return f"{how} {name} {result.version}"
-
-
-def _failed(step: str, error: Exception) -> RunError:
-    """Name the last line of what Spark reports: the cause in a worker's or the JVM's trace."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    found = next(
-        (line for line in reversed(lines) if "Error" in line or "Exception" in line),
-        lines[0] if lines else type(error).__name__,
-    )
-    return RunError(
-        f"step {step}",
-        f"Spark could not finish it: {found}",
-        "a run without lost executors, full disks or exhausted memory",
-        f"mend that and run `reclust {step}` again; finished work is kept",
-    )

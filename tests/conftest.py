@@ -48,9 +48,7 @@ def make_config(tmp_path: Path) -> MakeConfig:
     """Configurations of a warehouse of the test's own: `make_config("zoom.max_depth=1")`."""
 
     def make(*settings: str) -> Config:
-        return load_config(
-            settings=[f"warehouse={tmp_path}/warehouse", *settings], environment={}
-        )
+        return load_config(settings=[f"warehouse={tmp_path}/warehouse", *settings], environment={})
 
     return make
 

@@ -11,7 +11,9 @@ def test_later_wins_key_by_key(tmp_path):
     base.write_text("zoom: {max_depth: 1, n_neighbors: 5}\n")
     overlay.write_text("zoom: {max_depth: 2, seed: 2}\n")
     config = load_config(
-        [base, overlay], ["zoom.seed=4"], {"RECLUST__ZOOM__SEED": "3", "RECLUST__ZOOM__MIN_DIST": ".5"}
+        [base, overlay],
+        ["zoom.seed=4"],
+        {"RECLUST__ZOOM__SEED": "3", "RECLUST__ZOOM__MIN_DIST": ".5"},
     )
     zoom = config.zoom
     assert (zoom.n_neighbors, zoom.max_depth, zoom.min_dist, zoom.seed) == (5, 2, 0.5, 4)

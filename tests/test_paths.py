@@ -1,8 +1,8 @@
 """The algebra of cluster paths."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-import pytest
 
 from reclust_spark.paths import ROOT, child, depth, is_within, parent, seed_of
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,15 @@ from pyspark.sql import functions as F
 
 from reclust_spark import zoom_array
 from reclust_spark.prepare import stage as prepare
-from reclust_spark.warehouse.names import ASSIGNMENTS, EMBEDDINGS, FEATURES, METRICS, NODES, RUNS, TREE
+from reclust_spark.warehouse.names import (
+    ASSIGNMENTS,
+    EMBEDDINGS,
+    FEATURES,
+    METRICS,
+    NODES,
+    RUNS,
+    TREE,
+)
 from reclust_spark.warehouse.tables import schema_of
 from reclust_spark.zoom import stage as zoom
 from reclust_spark.zoom.tables import nodes_frame, tree_hash
@@ -56,6 +65,11 @@ def read(warehouse, table, version):
     return frame.drop(columns=TREE).sort_values(keys, ignore_index=True)
 
 
+def same_tree(warehouse, version, expected):
+    places = read(warehouse, ASSIGNMENTS, version)
+    return tree_hash(places) == tree_hash(expected.assignments)
+
+
 def test_the_tables_hold_the_tree_of_the_notebook(
     warehouse, make_config, make_ledger, survey, expected
 ):
@@ -67,7 +81,8 @@ def test_the_tables_hold_the_tree_of_the_notebook(
     pd.testing.assert_frame_equal(places, expected.assignments, check_dtype=False)
     maps = read(warehouse, EMBEDDINGS, result.version)
     pd.testing.assert_frame_equal(maps, expected.embeddings, check_dtype=False)
-    assert not warehouse.exists("_staging_zoom"), "nothing is left behind"
+    left = {path.name for path in Path(warehouse.place).iterdir()}
+    assert not {name for name in left if name.startswith("_")}, "nothing is left behind"
     fits = warehouse.read(METRICS).where("stage = 'zoom' AND name = 'fit_seconds'")
     assert {row.path for row in fits.collect()} == set(nodes.path[nodes.engine.notna()])
 
@@ -81,7 +96,7 @@ def test_partitions_order_and_waves_do_not_matter(
     spark.createDataFrame(shuffled).repartition(n_partitions).write.parquet(path)
     config = make_config(f"input.path={path}", "input.id=person", IN_WAVES, *QUICK)
     result = build(warehouse, config, make_ledger(config))
-    assert tree_hash(read(warehouse, ASSIGNMENTS, result.version)) == tree_hash(expected.assignments)
+    assert same_tree(warehouse, result.version, expected)
 
 
 KILLED = """
@@ -107,7 +122,8 @@ zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).versi
 def test_a_killed_run_goes_on_after_its_last_wave(
     warehouse, make_config, make_ledger, survey, expected, tmp_path
 ):
-    settings = [f"warehouse={tmp_path}/warehouse", *survey, IN_WAVES, *QUICK, "spark.master=local[1]"]
+    place, master = f"warehouse={tmp_path}/warehouse", "spark.master=local[1]"
+    settings = [place, master, *survey, IN_WAVES, *QUICK]
     killed = subprocess.run(
         [sys.executable, "-c", KILLED, *settings], capture_output=True, text=True, timeout=300
     )
@@ -121,22 +137,21 @@ def test_a_killed_run_goes_on_after_its_last_wave(
     assert prepared.reused
     result = zoom.run(warehouse, config, ledger, prepared.version, seen.append)
     assert [progress.wave for progress in seen] == [2], "the root is not fitted again"
-    assert tree_hash(read(warehouse, ASSIGNMENTS, result.version)) == tree_hash(expected.assignments)
+    assert same_tree(warehouse, result.version, expected)
 
 
 @pytest.mark.parametrize("master", ["local[1]", "local-cluster[2,1,1024]"])
-def test_the_cluster_does_not_matter(
-    master, warehouse, survey, expected, tmp_path
-):
+def test_the_cluster_does_not_matter(master, warehouse, survey, expected, tmp_path):
     """A process of its own: one process holds one Spark context. Two workers are two JVMs."""
-    settings = [f"warehouse={tmp_path}/warehouse", *survey, *QUICK, IN_WAVES, f"spark.master={master}"]
+    place, at = f"warehouse={tmp_path}/warehouse", f"spark.master={master}"
+    settings = [place, at, *survey, IN_WAVES, *QUICK]
     done = subprocess.run(
         [sys.executable, "-m", "reclust_spark.cli", "run"]
         + [word for setting in settings for word in ("--set", setting)],
         capture_output=True, text=True, timeout=500, env=dict(os.environ),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert tree_hash(read(warehouse, ASSIGNMENTS, 1)) == tree_hash(expected.assignments)
+    assert same_tree(warehouse, 1, expected)
 
 
 def test_the_same_input_and_settings_reuse_the_tree(warehouse, make_config, make_ledger, survey):

@@ -1,9 +1,9 @@
 """The daemon that Python workers fork from, warmed up first.
 
-Spark starts it in place of ``pyspark.daemon`` (``spark.python.daemon.module``). Every module named in
-``RECLUST_WARM_MODULES`` is imported and its ``warm()`` called once; forked workers then start with
-everything imported and compiled. No thread pool may be running at the fork, which the environment
-of the session (one thread a library) sees to.
+Spark starts it in place of ``pyspark.daemon`` (``spark.python.daemon.module``). Every module
+named in ``RECLUST_WARM_MODULES`` is imported and its ``warm()`` called once; forked workers then
+start with everything imported and compiled. No thread pool may be running at the fork, which the
+environment of the session (one thread a library) sees to.
 """
 
 from __future__ import annotations

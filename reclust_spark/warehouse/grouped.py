@@ -1,7 +1,7 @@
 """Grouped maps over people: one group, one task, the largest first.
 
-A group's rows reach a plain function as arrays sorted by row_id and leave it as one Arrow table. The
-function may run twice (a retry, speculation), so it writes nothing.
+A group's rows reach a plain function as one Arrow table and leave it as another. The function may
+run twice (a retry, speculation), so it writes nothing.
 """
 
 from __future__ import annotations

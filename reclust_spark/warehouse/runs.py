@@ -217,5 +217,3 @@ def require(number: int | None, where: str, command: str) -> int:
             f"run `{command}` first",
         )  # fmt: skip
     return number
-
-

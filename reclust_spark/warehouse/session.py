@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyspark
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from reclust_spark.config import SparkOptions
+from reclust_spark.errors import RunError
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 DAEMON = "reclust_spark.warehouse.daemon"
@@ -20,7 +25,6 @@ ALWAYS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.showConsoleProgress": "false",
-    "spark.log.level": "ERROR",
     # a fit is one thread: the seed must decide the result, whatever the cores of a machine
     "spark.executorEnv.NUMBA_THREADING_LAYER": "workqueue",
     "spark.executorEnv.NUMBA_NUM_THREADS": "1",
@@ -36,6 +40,9 @@ ONE_MACHINE = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
+    "spark.driver.extraJavaOptions": (
+        f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
+    ),
 }
 
 
@@ -75,9 +82,29 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
         builder = builder.config(key, value)
     for key, value in options.conf.items():
         builder = builder.config(key, value)
-    spark = builder.getOrCreate()
-    spark.sparkContext.setLogLevel(options.conf.get("spark.log.level", "ERROR"))
-    return spark
+    return builder.getOrCreate()
+
+
+@contextmanager
+def named_failures(step: str) -> Iterator[None]:
+    """Turn what Spark raises into one error that names the step and the cause.
+
+    Raises
+    ------
+    RunError
+        With the last error of a worker's or the JVM's trace.
+    """
+    try:
+        yield
+    except (Py4JError, PySparkException) as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        causes = [line for line in lines if "Error" in line or "Exception" in line]
+        raise RunError(
+            f"step {step}",
+            f"Spark could not finish it: {causes[-1] if causes else lines[0]}",
+            "a run without lost executors, full disks or exhausted memory",
+            f"mend that and run `reclust {step}` again; finished work is kept",
+        ) from error
 
 
 def _delta_is_installed() -> bool:

@@ -127,9 +127,8 @@ class Warehouse:
             writer.saveAsTable(self.location(name))
 
     def _cast(self, table: Table, frame: DataFrame) -> DataFrame:
-        return frame.select(
-            *(F.col(f"`{name}`").cast(_type(ddl)).alias(name) for name, ddl in table.columns.items())
-        )
+        columns = schema_of(table)
+        return frame.select(*(F.col(c.name).cast(c.dataType).alias(c.name) for c in columns))
 
 
 def check_place(place: str) -> None:

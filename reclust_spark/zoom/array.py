@@ -1,4 +1,4 @@
-"""The zoom without Spark: from an array in a notebook to the same tree that `reclust zoom` writes."""
+"""The zoom without Spark: an array in a notebook gives the tree that `reclust zoom` writes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ZoomResult(NamedTuple):
 
 
 def zoom_array(
-    X: ArrayLike,  # noqa: N803 (the name that every estimator gives its data)
+    X: ArrayLike,
     ids: Sequence[object] | None = None,
     weights: ArrayLike | None = None,
     **zoom_options: object,
@@ -92,7 +92,7 @@ def _options(zoom_options: dict[str, object]) -> ZoomOptions:
         ) from None
 
 
-def _rows(X: ArrayLike, ids: Sequence[object] | None, weights: ArrayLike | None) -> Rows:  # noqa: N803
+def _rows(X: ArrayLike, ids: Sequence[object] | None, weights: ArrayLike | None) -> Rows:
     features = np.asarray(X, dtype=np.float32)
     where = "zoom_array's X"
     if features.ndim != 2 or not features.size:

@@ -1,8 +1,8 @@
 """`reclust zoom` on Spark: waves of nodes over the features table, staged, resumed, then written.
 
 A wave is every open node of a level, each a task of its own, the largest first; nodes up to
-``zoom.inline_rows`` are finished to their leaves inside it. A wave's rows go to a staging table in one
-commit, so a killed run goes on after its last complete wave.
+``zoom.inline_rows`` are finished to their leaves inside it. A wave's rows go to a staging table in
+one commit, so a killed run goes on after its last complete wave.
 """
 
 from __future__ import annotations
@@ -135,9 +135,7 @@ class _Zoom:
         self._write(number, nodes)
         figures = self._seconds()
         self.warehouse.drop(self.staging)
-        return Outcome(
-            self.population, self.population, (NODES, ASSIGNMENTS, EMBEDDINGS), figures
-        )
+        return Outcome(self.population, self.population, (NODES, ASSIGNMENTS, EMBEDDINGS), figures)
 
     def _resume(self) -> tuple[int, dict[str, Node]]:
         """Return the number of complete waves and the nodes that they left."""
@@ -152,6 +150,7 @@ class _Zoom:
     def _wave(self, wave: int, frontier: list[Node]) -> None:
         """Fit the open nodes and stage what they give, as one action."""
         options, population = self.options, self.population
+
         def fit(rank: int, table: pa.Table) -> pa.Table:
             from reclust_spark.zoom.warm import enable_compile_cache
 
@@ -171,9 +170,7 @@ class _Zoom:
         people = self._people(wave, frontier)
         schema = StructType.fromDDL(STAGED_DDL)
         grown = grouped.map_groups(people, len(frontier), fit, schema)
-        self.warehouse.append_staged(
-            self.staging, grown.withColumn("wave", F.lit(wave)), wave
-        )
+        self.warehouse.append_staged(self.staging, grown.withColumn("wave", F.lit(wave)), wave)
 
     def _people(self, wave: int, frontier: list[Node]) -> DataFrame:
         """Return the features of everyone at an open node, with the node's rank."""
@@ -228,7 +225,6 @@ def _open(nodes: dict[str, Node]) -> list[Node]:
 
 def _columns(table: Table) -> list[str]:
     return [name for name in table.columns if name != table.version]
-
 
 
 def read_tree(warehouse: Warehouse) -> list[dict[str, object]]:

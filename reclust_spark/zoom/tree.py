@@ -1,8 +1,8 @@
 """The recursion: split a node, then each cluster on its own rows, until it is not worth splitting.
 
-`grow` works through one node and, below a size, all of its subtree; it returns what it found as plain
-arrays. The Spark job calls it inside its tasks and a notebook calls it through `zoom_array`, so both
-give the same tree.
+`grow` works through one node and, below a size, all of its subtree; it returns what it found as
+plain arrays. The Spark job calls it inside its tasks and a notebook calls it through `zoom_array`,
+so both give the same tree.
 """
 
 from __future__ import annotations

@@ -71,8 +71,11 @@ def test_a_pattern_held_by_one_person_stays_where_it_is():
     assert not np.array_equal(everyone[0], everyone[1])
 
 
-def test_identical_rows_have_no_structure():
-    found = split(rows_of(np.ones((500, 3))), 1, 20, OPTIONS)
+@pytest.mark.parametrize("width", [3, 0])
+def test_identical_rows_have_no_structure(width):
+    rows = rows_of(np.ones((500, width)))
+    found = split(rows, 1, 20, OPTIONS)
+    assert medoid(rows.features, 1, "euclidean") in range(500)
     assert found.stop_reason == NO_STRUCTURE
     assert found.xy is None
 

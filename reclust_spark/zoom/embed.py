@@ -54,6 +54,8 @@ def find_patterns(features: Floats) -> Patterns:
     -------
     Patterns
     """
+    if not features.shape[1]:
+        return Patterns(features[:1], np.zeros(len(features), np.intp), np.array([len(features)]))
     rows = np.ascontiguousarray(features + np.float32(0))  # -0.0 and 0.0 are one answer
     keys = rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()
     _, first, inverse, counts = np.unique(

@@ -168,6 +168,8 @@ def _sample(n_rows: int, seed: int) -> Ints:
 
 
 def _distances(values: Floats, metric: str) -> NDArray[np.float64]:
+    if not values.shape[1]:  # no question had two answers: everyone is alike
+        return np.zeros((len(values), len(values)))
     from sklearn.metrics import pairwise_distances
 
     distances = np.asarray(pairwise_distances(values.astype(np.float64), metric=metric))

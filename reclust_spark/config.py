@@ -78,6 +78,12 @@ class ZoomOptions(_Section):
     min_dist: float = Field(0.0, ge=0)
     n_components: int = Field(2, ge=2)
     metric: str = "euclidean"
+    set_op_mix_ratio: float = Field(
+        0.25, ge=0, le=1, description="how far one-sided neighbourhoods count; UMAP's own is 1"
+    )
+    hub_correction: float = Field(
+        0.5, ge=0, le=1, description="of distances, against hubs: 0 none, 1 NICDM"
+    )
     n_epochs: int | None = Field(None, ge=1, description="null: UMAP's own rule")
     min_cluster_size: ShareOrRows = Field(0.05, description="below 1 a share of the node")
     root_min_cluster_size: ShareOrRows | None = Field(

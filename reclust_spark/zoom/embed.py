@@ -15,12 +15,10 @@ import warnings
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from reclust_spark.config import ZoomOptions
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.intp]
+from reclust_spark.zoom.arrays import Floats, Ints
+from reclust_spark.zoom.neighbors import find_neighbors
 
 APART = 1 / 3
 
@@ -89,8 +87,14 @@ def embed(values: Floats, n_components: int, seed: int, options: ZoomOptions) ->
         return _principal_coordinates(values, n_components)
     from umap import UMAP
 
+    neighbors = find_neighbors(
+        values, options.n_neighbors, options.metric, options.hub_correction, seed
+    )
     reducer = UMAP(
         n_neighbors=options.n_neighbors,
+        precomputed_knn=tuple(neighbors),
+        force_approximation_algorithm=True,  # or UMAP looks for few rows' neighbours itself
+        set_op_mix_ratio=options.set_op_mix_ratio,
         min_dist=options.min_dist,
         n_components=n_components,
         metric=options.metric,

@@ -10,7 +10,8 @@ from threadpoolctl import threadpool_limits
 
 from reclust_spark.config import ZoomOptions
 from reclust_spark.warehouse.names import NO_STRUCTURE, ONE_CLUSTER
-from reclust_spark.zoom.embed import Floats, Ints, embed, find_patterns, spread
+from reclust_spark.zoom.arrays import Floats, Ints
+from reclust_spark.zoom.embed import embed, find_patterns, spread
 
 DIAGNOSTIC_ROWS = 1_000
 TRUSTWORTHINESS_NEIGHBORS = 15

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from reclust_spark.config import ZoomOptions
 from reclust_spark.paths import ROOT, child, depth, seed_of
 from reclust_spark.warehouse.names import MAX_DEPTH, TOO_SMALL
-from reclust_spark.zoom.embed import Floats, Ints
+from reclust_spark.zoom.arrays import Floats, Ints
 from reclust_spark.zoom.node import NOISE, Rows, Split, medoid, split
 
 ENGINE = "umap_hdbscan"

@@ -1,0 +1,175 @@
+"""The command line as a user meets it: exit statuses, the four facts, and what is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from reclust_spark.cli import main
+from reclust_spark.warehouse.names import FEATURES, NODES, PROFILE, RUNS
+from tests.planted import blobs
+
+QUICK = ["--set", "zoom.n_neighbors=15", "--set", "zoom.n_epochs=50", "--set", "zoom.max_depth=1"]
+
+
+@pytest.fixture
+def reclust(spark, tmp_path, capfd):
+    """Run a command on a frame; return its exit status, and what it said on standard error."""
+
+    def run(frame: pd.DataFrame | None, *words: str, command: str = "run") -> tuple[int, str]:
+        arguments = [command, "--set", f"warehouse={tmp_path}/warehouse"]
+        if frame is not None:
+            frame.to_parquet(tmp_path / "survey.parquet")
+            arguments += ["--set", f"input.path={tmp_path}/survey.parquet", "--set", "input.id=uid"]
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, *words])
+        return int(ended.value.code or 0), capfd.readouterr().err
+
+    return run
+
+
+@pytest.fixture
+def survey() -> pd.DataFrame:
+    values, _ = blobs([120, 120], width=3)
+    frame = pd.DataFrame(values.astype(float), columns=["a", "b", "c"])
+    return frame.assign(uid=[f"u{i}" for i in range(len(frame))])
+
+
+def codebook(tmp_path: Path, text: str) -> list[str]:
+    (tmp_path / "codebook.yaml").write_text(text)
+    return ["--set", f"input.codebook={tmp_path}/codebook.yaml"]
+
+
+def test_a_run_writes_a_tree_that_can_be_printed(reclust, survey, warehouse, capfd):
+    status, said = reclust(survey, *QUICK)
+    assert (status, said.count("error")) == (0, 0)
+    with pytest.raises(SystemExit):
+        main(["tree", "--set", f"warehouse={warehouse.place}"])
+    printed = capfd.readouterr().out
+    assert [line.split()[0] for line in printed.splitlines()[1:]] == ["/", "/001/", "/002/"]
+    assert "50.0%" in printed
+
+
+@pytest.mark.parametrize("setting", ["zoom.depth=3", "nonsense=1", "zoom.max_depth=-1"])
+def test_a_wrong_setting_ends_with_2(reclust, survey, setting, tmp_path):
+    status, said = reclust(survey, "--set", setting)
+    assert status == 2
+    assert_four_facts(said, setting.partition("=")[0])
+    assert not (tmp_path / "warehouse").exists(), "nothing is done before settings are checked"
+
+
+def test_a_warehouse_that_is_a_file_ends_with_2(reclust, survey, tmp_path):
+    (tmp_path / "warehouse").write_text("mine")
+    status, said = reclust(survey)
+    assert status == 2
+    assert_four_facts(said, "is a file")
+    assert (tmp_path / "warehouse").read_text() == "mine"
+
+
+def test_a_warehouse_that_cannot_be_written_ends_with_2(reclust, survey):
+    status, said = reclust(survey, "--set", "warehouse=/proc/reclust/warehouse")
+    assert status == 2
+    assert_four_facts(said, "cannot be written")
+
+
+def broken(survey: pd.DataFrame, how: str) -> pd.DataFrame:
+    if how == "missing id":
+        return survey.drop(columns="uid")
+    if how == "null id":
+        return survey.assign(uid=survey.uid.where(survey.index != 5))
+    if how == "events":
+        return pd.concat([survey, survey.iloc[:40]])
+    if how == "empty":
+        return survey.iloc[:0]
+    return survey.assign(a=survey.a.where(survey.index != 7, np.inf))
+
+
+@pytest.mark.parametrize(
+    ("how", "found"),
+    [
+        ("missing id", "uid"),
+        ("null id", "null"),
+        ("events", "GROUP BY `uid`"),
+        ("empty", "no rows"),
+        ("infinity", "infinit"),
+    ],
+)
+def test_a_table_that_cannot_be_used_ends_with_3(reclust, survey, warehouse, how, found):
+    status, said = reclust(broken(survey, how))
+    assert status == 3
+    assert_four_facts(said, found)
+    assert not warehouse.exists(FEATURES.name), "no work is done"
+
+
+def test_a_missing_table_ends_with_3(reclust, tmp_path):
+    words = ["--set", f"input.path={tmp_path}/nowhere", "--set", "input.id=uid"]
+    status, said = reclust(None, *words)
+    assert status == 3
+    assert_four_facts(said, "nowhere")
+
+
+def test_text_where_the_codebook_says_numeric_ends_with_3(reclust, survey, tmp_path):
+    frame = survey.assign(a=survey.a.astype(str).where(survey.index != 3, "many"))
+    status, said = reclust(frame, *codebook(tmp_path, "questions: {a: {kind: numeric}}"))
+    assert status == 3
+    assert_four_facts(said, "many")
+
+
+def test_a_zoom_before_anything_is_prepared_ends_with_3(reclust):
+    status, said = reclust(None, command="zoom")
+    assert status == 3
+    assert_four_facts(said, "reclust prepare")
+
+
+def test_too_few_people_are_a_tree_of_one_node(reclust, survey, warehouse):
+    status, _ = reclust(survey.iloc[:3], *QUICK)
+    assert status == 0
+    nodes = warehouse.read(NODES).toPandas()
+    assert nodes.path.tolist() == ["/"] and nodes.stop_reason.tolist() == ["too_small"]
+
+
+def test_people_who_are_all_alike_are_one_node(reclust, survey, warehouse):
+    status, _ = reclust(survey.assign(a=1.0, b=2.0, c=3.0), *QUICK)
+    assert status == 0
+    assert warehouse.read(NODES).toPandas().stop_reason.tolist() == ["no_structure"]
+    reasons = warehouse.read(PROFILE).toPandas().set_index("source_column").dropped_reason
+    assert reasons[["a", "b", "c"]].str.len().gt(0).all()
+
+
+def test_odd_columns_are_named_or_left_out_with_a_reason(reclust, survey, warehouse):
+    names = {"a": "a.b", "b": "select", "c": "tick ` and space 🙂"}
+    frame = survey.rename(columns=names).assign(constant=1.0, nothing=np.nan)
+    status, _ = reclust(frame, *QUICK)
+    assert status == 0
+    profile = warehouse.read(PROFILE).toPandas().set_index("source_column")
+    assert (profile.loc[list(names.values()), "kind"] == "numeric").all()
+    assert (profile.loc[["constant", "nothing"], "kind"] == "ignored").all()
+    assert profile.loc[["constant", "nothing"], "dropped_reason"].notna().all()
+    assert warehouse.read(NODES).count() == 3
+
+
+def test_many_exact_duplicates_are_no_reason_to_fail(reclust, survey, warehouse):
+    copies = survey.sample(360, replace=True, random_state=0)
+    frame = pd.concat([survey, copies], ignore_index=True)
+    frame["uid"] = [f"u{i}" for i in range(len(frame))]
+    status, _ = reclust(frame, *QUICK)
+    assert status == 0
+    assert warehouse.read(NODES).where("path = '/'").first()["n_children"] == 2
+
+
+def test_a_failed_step_leaves_the_last_good_tree_and_says_so(reclust, survey, warehouse):
+    assert reclust(survey, *QUICK)[0] == 0
+    before = warehouse.read(NODES).toPandas()
+    assert reclust(broken(survey, "events"), *QUICK)[0] == 3
+    pd.testing.assert_frame_equal(warehouse.read(NODES).toPandas(), before)
+    failed = warehouse.read(RUNS).where("status = 'failed'").first()
+    assert failed.stage == "prepare" and "GROUP BY" in failed.error
+
+
+def assert_four_facts(said: str, found: str) -> None:
+    assert "error: " in said and found in said
+    assert "\n  allowed: " in said and "\n  remedy:  " in said
+    assert "Traceback" not in said

@@ -33,7 +33,6 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         settings=[
             "spark.master=local[2]",
             f"spark.conf.spark.sql.warehouse.dir={home}/catalog",
-            f"spark.conf.spark.hadoop.javax.jdo.option.ConnectionURL=jdbc:derby:{home}/metastore",
             "spark.conf.spark.driver.memory=2g",
         ],
         environment={},

@@ -23,7 +23,8 @@ from reclust_spark.warehouse.names import (
     RUNS,
     TREE,
 )
-from reclust_spark.warehouse.tables import schema_of
+from reclust_spark.warehouse.runs import Ledger
+from reclust_spark.warehouse.tables import Warehouse, schema_of
 from reclust_spark.zoom import stage as zoom
 from reclust_spark.zoom.tables import nodes_frame, tree_hash
 from reclust_spark.zoom.tree import Node
@@ -31,6 +32,7 @@ from tests.planted import nested_blobs
 
 QUICK = ("prepare.scaling=none", "zoom.n_neighbors=15", "zoom.n_epochs=100", "zoom.max_depth=2")
 IN_WAVES = "zoom.inline_rows=0"
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -184,3 +186,27 @@ def test_a_half_written_version_is_replaced(
     nodes = warehouse.read(NODES, 1)
     assert nodes.count() == len(expected.nodes)
     assert nodes.where(F.col("medoid_row_id") == "nobody").isEmpty()
+
+
+def test_a_catalog_schema_can_be_the_warehouse(spark, make_config, survey, expected):
+    config = make_config(*survey, *QUICK, "warehouse=survey_trees")
+    warehouse = Warehouse(spark, config.warehouse)
+    result = build(warehouse, config, Ledger(warehouse, config))
+    assert same_tree(warehouse, result.version, expected)
+    assert spark.table("survey_trees.nodes").count() == len(expected.nodes)
+    assert not [
+        table.name for table in spark.catalog.listTables("survey_trees") if "staging" in table.name
+    ]
+    assert build(warehouse, config, Ledger(warehouse, config)).reused
+    spark.sql("DROP SCHEMA survey_trees CASCADE")
+
+
+def test_spark_submit_runs_the_jobs(warehouse, survey, expected, tmp_path):
+    settings = [f"warehouse={tmp_path}/warehouse", *survey, *QUICK]
+    words = [word for setting in settings for word in ("--set", setting)]
+    submit = Path(sys.executable).with_name("spark-submit")
+    for job in ("prepare", "zoom"):
+        command = [submit, "--master", "local[2]", f"jobs/{job}.py", *words]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=ROOT)
+        assert done.returncode == 0, done.stderr
+    assert same_tree(warehouse, 1, expected)

@@ -61,7 +61,8 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
     -------
     SparkSession
     """
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ
+    given = _submitted()
+    master = given.get("spark.master", options.master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = dict(ALWAYS)
     if warm_modules:
@@ -69,18 +70,14 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
         settings[f"spark.executorEnv.{WARM_MODULES}"] = ",".join(warm_modules)
     if folder := os.environ.get("NUMBA_CACHE_DIR"):
         settings["spark.executorEnv.NUMBA_CACHE_DIR"] = folder
-    if not submitted and options.master.startswith("local"):
+    if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
         settings |= ONE_MACHINE
     if not _delta_is_installed():
         settings["spark.jars.packages"] = DELTA_PACKAGE
-    builder = SparkSession.builder.appName("reclust")
-    if not submitted:
-        builder = builder.master(options.master)
-    for key, value in _kept(settings, submitted).items():
-        builder = builder.config(key, value)
-    for key, value in options.conf.items():
+    builder = SparkSession.builder.appName("reclust").master(master)
+    for key, value in (settings | given | options.conf).items():
         builder = builder.config(key, value)
     return builder.getOrCreate()
 
@@ -113,12 +110,11 @@ def _delta_is_installed() -> bool:
     return any((home / "jars").glob("delta-spark_*.jar"))
 
 
-def _kept(settings: dict[str, str], submitted: bool) -> dict[str, str]:
-    """Leave out the defaults that spark-submit was given a value for."""
-    if not submitted:
-        return settings
+def _submitted() -> dict[str, str]:
+    """Return the properties that spark-submit was given; none where Python started by itself."""
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return {}
     from pyspark import SparkConf, SparkContext
 
-    SparkContext._ensure_initialized()
-    given = SparkConf()
-    return {key: value for key, value in settings.items() if not given.contains(key)}
+    SparkContext._ensure_initialized()  # the JVM is there already, and knows them
+    return dict(SparkConf().getAll())

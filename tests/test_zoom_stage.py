@@ -24,9 +24,9 @@ from reclust_spark.warehouse.names import (
     TREE,
 )
 from reclust_spark.warehouse.runs import Ledger
-from reclust_spark.warehouse.tables import Warehouse, schema_of
+from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom import stage as zoom
-from reclust_spark.zoom.tables import nodes_frame, tree_hash
+from reclust_spark.zoom.tables import node_rows, tree_hash
 from reclust_spark.zoom.tree import Node
 from tests.planted import nested_blobs
 
@@ -177,9 +177,8 @@ def test_the_same_input_and_settings_reuse_the_tree(warehouse, make_config, make
 def test_a_half_written_version_is_replaced(
     spark, warehouse, make_config, make_ledger, survey, expected
 ):
-    half = nodes_frame([Node("/", 1, 1.0, None, "nobody", 0, "too_small")])
-    rows = spark.createDataFrame(half, schema_of(NODES, versioned=False))
-    warehouse.write_version(NODES, rows, 1)
+    half = node_rows([Node("/", 1, 1.0, None, "nobody", 0, "too_small")])
+    warehouse.write_version(NODES, warehouse.local(NODES, half), 1)
     config = make_config(*survey, *QUICK)
     result = build(warehouse, config, make_ledger(config))
     assert result.version == 1

@@ -47,7 +47,7 @@ from reclust_spark.warehouse.names import (
 )
 from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step
 from reclust_spark.warehouse.source import Source, open_source
-from reclust_spark.warehouse.tables import Warehouse, schema_of
+from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "prepare"
 STEP_VERSION = 1
@@ -191,10 +191,7 @@ class _Preparing:
         self._write_rows(FEATURE_MAP, feature_rows(preparation.encoder), number)
 
     def _write_rows(self, table: Table, rows: list[dict[str, Any]], number: int) -> None:
-        schema = schema_of(table, versioned=False)
-        values = [tuple(row[name] for name in schema.names) for row in rows]
-        frame = self.warehouse.spark.createDataFrame(values, schema)
-        self.warehouse.write_version(table, frame.coalesce(1), number)
+        self.warehouse.write_version(table, self.warehouse.local(table, rows), number)
 
     def _encode(self, number: int, preparation: Preparation, surveyed: Surveyed) -> None:
         coder = self._coder(preparation, surveyed)

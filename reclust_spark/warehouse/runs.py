@@ -19,7 +19,7 @@ from reclust_spark import __version__
 from reclust_spark.config import Config, config_hash
 from reclust_spark.errors import InputError
 from reclust_spark.warehouse.names import METRICS, PREPARED, RUNS, TREE, Table
-from reclust_spark.warehouse.tables import Warehouse, schema_of
+from reclust_spark.warehouse.tables import Warehouse
 
 COMPLETE, REUSED, FAILED = "complete", "reused", "failed"
 
@@ -148,12 +148,12 @@ class Ledger:
     def _write_metrics(self, step: Step, figures: Mapping[tuple[str, str], float]) -> None:
         if not figures:
             return
+        whole = {"run_id": self.run_id, "stage": step.stage}
         rows = [
-            (self.run_id, step.stage, path, name, float(value))
+            whole | {"path": path, "name": name, "value": float(value)}
             for (path, name), value in figures.items()
         ]
-        frame = self.warehouse.spark.createDataFrame(rows, schema_of(METRICS))
-        self.warehouse.append(METRICS, frame.coalesce(1))
+        self.warehouse.append(METRICS, self.warehouse.local(METRICS, rows))
 
     def _record(
         self,
@@ -187,9 +187,7 @@ class Ledger:
             "rows_out": outcome.rows_out if outcome else None,
             "error": error,
         }
-        values = [tuple(row[name] for name in RUNS.columns)]
-        frame = self.warehouse.spark.createDataFrame(values, schema_of(RUNS))
-        self.warehouse.append(RUNS, frame.coalesce(1))
+        self.warehouse.append(RUNS, self.warehouse.local(RUNS, [row]))
 
 
 def latest_version(warehouse: Warehouse, stage: str, version_column: str) -> int | None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
 from reclust_spark.errors import ConfigError
@@ -66,6 +70,17 @@ class Warehouse:
         if self.is_folder:
             return self.spark.read.format("delta").load(self.location(name))
         return self.spark.table(self.location(name))
+
+    def local(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
+        """Return a frame of a few rows of a table, its version left out where they have none.
+
+        It goes through Arrow: pickled rows would need a Python worker, with a daemon of its own.
+        """
+        schema = schema_of(table, versioned=any(table.version in row for row in rows))
+        arrow = pa.Table.from_pylist(
+            [dict(row) for row in rows], to_arrow_schema(schema, timezone="UTC")
+        )
+        return self.spark.createDataFrame(arrow, schema).coalesce(1)
 
     def write_version(self, table: Table, frame: DataFrame, version: int) -> None:
         """Write one version of a step's result in place of whatever that version held.

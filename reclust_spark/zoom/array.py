@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from reclust_spark.config import ZoomOptions
 from reclust_spark.errors import ConfigError, InputError
 from reclust_spark.zoom.node import Rows
-from reclust_spark.zoom.tables import assignments_frame, embeddings_frame, nodes_frame
+from reclust_spark.zoom.tables import assignments_frame, embeddings_frame, node_rows
 from reclust_spark.zoom.tree import grow, root_of
 
 
@@ -72,7 +72,7 @@ def zoom_array(
     whole = options.model_copy(update={"inline_rows": len(rows.ids)})
     growth = grow(root_of(rows, options), rows, nothing, len(rows.ids), whole)
     return ZoomResult(
-        nodes_frame(growth.nodes),
+        pd.DataFrame(node_rows(growth.nodes)),
         assignments_frame(growth.placed).sort_values("row_id", ignore_index=True),
         embeddings_frame(growth.maps).sort_values(["path", "row_id"], ignore_index=True),
     )

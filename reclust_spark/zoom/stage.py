@@ -30,10 +30,10 @@ from reclust_spark.warehouse.names import (
     Table,
 )
 from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, latest_version, require
-from reclust_spark.warehouse.tables import Warehouse, schema_of
+from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom.node import Rows
 from reclust_spark.zoom.records import MAPPED, NODE, OPEN, PLACED, STAGED_DDL, to_nodes, to_table
-from reclust_spark.zoom.tables import nodes_frame
+from reclust_spark.zoom.tables import node_rows
 from reclust_spark.zoom.tree import Node, grow, root_of, unseen_root
 
 STAGE = "zoom"
@@ -192,12 +192,8 @@ class _Zoom:
         return to_nodes(row.asDict() for row in sorted(rows, key=lambda row: row["wave"]))
 
     def _write(self, number: int, nodes: dict[str, Node]) -> None:
-        spark = self.warehouse.spark
-        frame = nodes_frame(list(nodes.values()))
-        schema = schema_of(NODES, versioned=False)
-        arrow = pa.Table.from_pandas(frame, preserve_index=False)
-        written = spark.createDataFrame(arrow.replace_schema_metadata(), schema)
-        self.warehouse.write_version(NODES, written.coalesce(1), number)
+        rows = node_rows(nodes.values())
+        self.warehouse.write_version(NODES, self.warehouse.local(NODES, rows), number)
         staged = self.warehouse.read_named(self.staging)
         for table, tag in ((ASSIGNMENTS, PLACED), (EMBEDDINGS, MAPPED)):
             rows = staged.where(F.col("tag") == tag).select(*_columns(table))

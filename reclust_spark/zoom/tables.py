@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,33 +16,35 @@ from reclust_spark.zoom.tree import Map, Node, Placed
 BY_FIT = "fit"
 
 
-def nodes_frame(nodes: Sequence[Node]) -> pd.DataFrame:
-    """Return the nodes table of one tree, sorted by path, without its version.
+def node_rows(nodes: Iterable[Node]) -> list[dict[str, Any]]:
+    """Return the rows of the nodes table of one tree, sorted by path, without its version.
 
     Parameters
     ----------
-    nodes : sequence of Node
+    nodes : iterable of Node
         All of a tree's nodes, the root among them.
 
     Returns
     -------
-    DataFrame
+    list of dict
     """
-    weight_of = {node.path: node.weight for node in nodes}
-    total = weight_of[ROOT]
-    frame = pd.DataFrame(sorted(nodes), columns=Node._fields)
-    above = [parent(path) for path in frame["path"]]
-    frame["parent_path"] = above
-    frame["depth"] = [depth(path) for path in frame["path"]]
-    frame["share"] = frame["weight"] / total
-    frame["parent_share"] = [
-        None if up is None else weight / weight_of[up]
-        for up, weight in zip(above, frame["weight"], strict=True)
-    ]
-    # what later steps measure is there, and empty, from the first tree on
-    frame["stability"] = None
-    frame["fidelity"] = None
-    return frame[[name for name in NODES.columns if name != TREE]]
+    by_path = {node.path: node for node in nodes}
+    total = by_path[ROOT].weight
+    rows = []
+    for path in sorted(by_path):
+        node, above = by_path[path], parent(path)
+        derived = {
+            "parent_path": above,
+            "depth": depth(path),
+            "share": node.weight / total,
+            "parent_share": None if above is None else node.weight / by_path[above].weight,
+            # later steps measure these; they are there, and empty, from the first tree on
+            "stability": None,
+            "fidelity": None,
+        }
+        row = node._asdict() | derived
+        rows.append({name: row[name] for name in NODES.columns if name != TREE})
+    return rows
 
 
 def assignments_frame(placed: Sequence[Placed]) -> pd.DataFrame:

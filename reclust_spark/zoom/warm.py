@@ -1,6 +1,6 @@
 """Make a process ready to fit: numba's compile cache for UMAP, and a first fit of each library.
 
-A first fit compiles for up to a minute; with the cache on disk it loads in seconds. The cache lives
+A first fit compiles for up to a minute; from the cache it loads in seconds. The cache lives
 in ``NUMBA_CACHE_DIR`` or, where that is not set, in the environment that Python runs from.
 """
 
@@ -14,6 +14,10 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+
+from reclust_spark.config import ZoomOptions
+from reclust_spark.zoom.neighbors import EXACT_ROWS
+from reclust_spark.zoom.node import Rows, split
 
 CACHED_PACKAGES = ("umap", "pynndescent")
 
@@ -53,20 +57,27 @@ def enable_compile_cache() -> None:
 
 
 def warm() -> None:
-    """Import, compile (or load from the cache) and run UMAP and HDBSCAN once on a few rows.
+    """Import UMAP and HDBSCAN and fit each once on a few rows: what every worker is forked from.
 
-    Both of UMAP's ways to neighbours are taken: all pairs, and the search from 4,096 rows on.
+    The search for neighbours that larger nodes need is left to the worker that meets one: its
+    compiled code cannot be stored, and most sessions and workers never use it.
     """
-    from reclust_spark.config import ZoomOptions
-    from reclust_spark.zoom.node import Rows, split
-
     enable_compile_cache()
+    _fit(300)
+
+
+def fill_cache() -> None:
+    """Compile all that can be stored, the search among more rows than are compared pairwise too."""
+    warm()
+    _fit(EXACT_ROWS + 100)
+
+
+def _fit(n_rows: int) -> None:
     options = ZoomOptions(n_epochs=2, n_neighbors=10)
-    for n_rows in (300, 4_200):
-        values = np.random.default_rng(0).normal(size=(n_rows, 4)).astype(np.float32)
-        rows = Rows(np.arange(n_rows).astype(str).astype(object), values, np.ones(n_rows))
-        split(rows, seed=0, min_cluster_size=20, options=options)
+    values = np.random.default_rng(0).normal(size=(n_rows, 4)).astype(np.float32)
+    rows = Rows(np.arange(n_rows).astype(str).astype(object), values, np.ones(n_rows))
+    split(rows, seed=0, min_cluster_size=20, options=options)
 
 
 if __name__ == "__main__":
-    warm()
+    fill_cache()

@@ -91,7 +91,7 @@ def broken(survey: pd.DataFrame, how: str) -> pd.DataFrame:
     ("how", "found"),
     [
         ("missing id", "uid"),
-        ("null id", "null"),
+        ("null id", "`uid` IS NOT NULL"),
         ("events", "GROUP BY `uid`"),
         ("empty", "no rows"),
         ("infinity", "infinit"),
@@ -155,7 +155,7 @@ def test_many_exact_duplicates_are_no_reason_to_fail(reclust, survey, warehouse)
     copies = survey.sample(360, replace=True, random_state=0)
     frame = pd.concat([survey, copies], ignore_index=True)
     frame["uid"] = [f"u{i}" for i in range(len(frame))]
-    status, _ = reclust(frame, *QUICK)
+    status, _ = reclust(frame, *QUICK, "--set", "zoom.min_cluster_size=.3")
     assert status == 0
     assert warehouse.read(NODES).where("path = '/'").first()["n_children"] == 2
 

@@ -100,10 +100,15 @@ def run(
     fingerprint = config_hash({"version": STEP_VERSION, "zoom": settings, "prepare": upstream})
     step = Step(STAGE, TREE, FEATURES.name, str(prepared), fingerprint, prepared)
 
-    def work(number: int) -> Outcome:
-        return _Zoom(warehouse, config.zoom, prepared, fingerprint, on_progress).build(number)
+    staging = f"_staging_zoom_{fingerprint[:16]}"
 
-    return ledger.run(step, work)
+    def work(number: int) -> Outcome:
+        return _Zoom(warehouse, config.zoom, prepared, staging, on_progress).build(number)
+
+    result = ledger.run(step, work)
+    # not before the manifest has the tree: until then a new run starts from what is staged
+    warehouse.drop(staging)
+    return result
 
 
 class _Zoom:
@@ -114,28 +119,26 @@ class _Zoom:
         warehouse: Warehouse,
         options: ZoomOptions,
         prepared: int,
-        fingerprint: str,
+        staging: str,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self.warehouse, self.options, self.on_progress = warehouse, options, on_progress
+        self.warehouse, self.options = warehouse, options
+        self.staging, self.on_progress = staging, on_progress
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
-        self.staging = f"_staging_zoom_{fingerprint[:16]}"
         self.population = self.features.count()
 
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
         waves, nodes = self._resume()
         while frontier := _open(nodes):
-            if waves:
-                log.info("wave %d: %d nodes open", waves, len(frontier))
+            log.info("wave %d: %d nodes open", waves, len(frontier))
             self._wave(waves, frontier)
             nodes |= self._staged_nodes(waves)
             waves += 1
             self._report(waves, nodes)
         self._write(number, nodes)
-        figures = self._seconds()
-        self.warehouse.drop(self.staging)
-        return Outcome(self.population, self.population, (NODES, ASSIGNMENTS, EMBEDDINGS), figures)
+        tables = (NODES, ASSIGNMENTS, EMBEDDINGS)
+        return Outcome(self.population, self.population, tables, self._seconds())
 
     def _resume(self) -> tuple[int, dict[str, Node]]:
         """Return the number of complete waves and the nodes that they left."""

@@ -57,7 +57,8 @@ def tree(config: Files = None, settings: Settings = None) -> None:
     from reclust_spark.pipeline import connect
     from reclust_spark.zoom.stage import read_tree
 
-    nodes = read_tree(connect(load_config(config or (), settings or ())))
+    with connect(load_config(config or (), settings or ())) as warehouse:
+        nodes = read_tree(warehouse)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cluster", no_wrap=True)
     for name in ("people", "share", "of parent", "noise", "trust"):

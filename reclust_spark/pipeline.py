@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from reclust_spark.config import Config
 from reclust_spark.prepare import stage as prepare
 from reclust_spark.warehouse.names import PREPARED
 from reclust_spark.warehouse.runs import Ledger, Result
-from reclust_spark.warehouse.session import named_failures, open_session
+from reclust_spark.warehouse.session import named_failures, session
 from reclust_spark.warehouse.tables import Warehouse, check_place
 from reclust_spark.zoom import stage as zoom
 
@@ -35,25 +36,26 @@ def run_steps(config: Config, steps: Sequence[str], say: Listener = lambda line:
     RunError
         If Spark could not finish a step.
     """
-    warehouse = connect(config)
-    ledger = Ledger(warehouse, config)
-    prepared: int | None = None
-    for step in steps:
-        say(f"{step}: started")
-        with named_failures(step):
-            if step == "prepare":
-                result = prepare.run(warehouse, config, ledger)
-                prepared = result.version
-            else:
-                result = zoom.run(warehouse, config, ledger, prepared, _tell(say))
-        say(f"{step}: {_outcome(step, result)}")
+    with connect(config) as warehouse:
+        ledger = Ledger(warehouse, config)
+        prepared: int | None = None
+        for step in steps:
+            say(f"{step}: started")
+            with named_failures(step):
+                if step == "prepare":
+                    result = prepare.run(warehouse, config, ledger)
+                    prepared = result.version
+                else:
+                    result = zoom.run(warehouse, config, ledger, prepared, _tell(say))
+            say(f"{step}: {_outcome(step, result)}")
 
 
-def connect(config: Config) -> Warehouse:
-    """Check the warehouse's place, open a session and return the warehouse."""
+@contextmanager
+def connect(config: Config) -> Iterator[Warehouse]:
+    """Check the warehouse's place, open a session and give the warehouse."""
     check_place(config.warehouse)
-    spark = open_session(config.spark, (zoom.WARM_MODULE,))
-    return Warehouse(spark, config.warehouse)
+    with session(config.spark, (zoom.WARM_MODULE,)) as spark:
+        yield Warehouse(spark, config.warehouse)
 
 
 def _tell(say: Listener) -> Callable[[zoom.Progress], None]:

@@ -109,15 +109,14 @@ from reclust_spark.prepare import stage as prepare
 from reclust_spark.warehouse.runs import Ledger
 from reclust_spark.zoom import stage as zoom
 
-config = load_config(settings=sys.argv[1:])
-warehouse = connect(config)
-ledger = Ledger(warehouse, config)
-
 def die(progress):
     print(f"after wave {progress.wave}", flush=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
-zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).version, die)
+config = load_config(settings=sys.argv[1:])
+with connect(config) as warehouse:
+    ledger = Ledger(warehouse, config)
+    zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).version, die)
 """
 
 

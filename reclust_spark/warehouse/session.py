@@ -83,6 +83,18 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
 
 
 @contextmanager
+def session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> Iterator[SparkSession]:
+    """Open a session for a while; one that was there before is used, and left running."""
+    there_before = SparkSession.getActiveSession() is not None
+    spark = open_session(options, warm_modules)
+    try:
+        yield spark
+    finally:
+        if not there_before:
+            spark.stop()
+
+
+@contextmanager
 def named_failures(step: str) -> Iterator[None]:
     """Turn what Spark raises into one error that names the step and the cause.
 

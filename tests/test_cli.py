@@ -118,6 +118,13 @@ def test_text_where_the_codebook_says_numeric_ends_with_3(reclust, survey, tmp_p
     assert_four_facts(said, "many")
 
 
+def test_looking_for_a_tree_where_there_is_none_leaves_nothing(reclust, tmp_path):
+    status, said = reclust(None, command="tree")
+    assert status == 3
+    assert_four_facts(said, "reclust run")
+    assert not (tmp_path / "warehouse").exists()
+
+
 def test_a_zoom_before_anything_is_prepared_ends_with_3(reclust):
     status, said = reclust(None, command="zoom")
     assert status == 3
@@ -161,7 +168,9 @@ def test_many_exact_duplicates_are_no_reason_to_fail(reclust, survey, warehouse)
 
 
 def test_a_failed_step_leaves_the_last_good_tree_and_says_so(reclust, survey, warehouse):
-    assert reclust(survey, *QUICK)[0] == 0
+    secret = ["--set", "spark.conf.spark.hadoop.fs.s3a.secret.key=hush"]
+    assert reclust(survey, *QUICK, *secret)[0] == 0
+    assert not [row for row in warehouse.read(RUNS).collect() if "hush" in row.config]
     before = warehouse.read(NODES).toPandas()
     assert reclust(broken(survey, "events"), *QUICK)[0] == 3
     pd.testing.assert_frame_equal(warehouse.read(NODES).toPandas(), before)

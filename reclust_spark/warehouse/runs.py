@@ -7,6 +7,7 @@ upstream settings and STEP_VERSION are unchanged reuses its version and writes n
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,6 +21,9 @@ from reclust_spark.config import Config, config_hash
 from reclust_spark.errors import InputError
 from reclust_spark.warehouse.names import METRICS, PREPARED, RUNS, TREE, Table
 from reclust_spark.warehouse.tables import Warehouse
+
+SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
+"""What Spark itself hides (spark.redaction.regex)."""
 
 COMPLETE, REUSED, FAILED = "complete", "reused", "failed"
 
@@ -164,7 +168,7 @@ class Ledger:
         outcome: Outcome | None = None,
         error: str | None = None,
     ) -> None:
-        settings = self.config.model_dump(mode="json")
+        settings = _without_secrets(self.config.model_dump(mode="json"))
         tables = outcome.tables if outcome else ()
         row: dict[str, Any] = {
             "run_id": self.run_id,
@@ -188,6 +192,13 @@ class Ledger:
             "error": error,
         }
         self.warehouse.append(RUNS, self.warehouse.local(RUNS, [row]))
+
+
+def _without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
+    """Hide the values of Spark's properties that its own pages would hide: keys, passwords."""
+    conf = settings["spark"]["conf"]
+    hidden = {key: "(hidden)" if SECRET.search(key) else value for key, value in conf.items()}
+    return settings | {"spark": settings["spark"] | {"conf": hidden}}
 
 
 def latest_version(warehouse: Warehouse, stage: str, version_column: str) -> int | None:

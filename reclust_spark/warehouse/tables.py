@@ -168,11 +168,14 @@ def check_place(place: str) -> None:
     remedy = "set warehouse to another place: --set warehouse=./warehouse"
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"warehouse {place}", "is a file", allowed, remedy)
+    missing = [step for step in (folder, *folder.parents) if not step.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # permissions alone do not tell: a mount may be read-only, and root passes every check
         with tempfile.TemporaryFile(dir=folder):
             pass
+        for step in missing:  # a command that writes nothing leaves nothing
+            step.rmdir()
     except OSError as error:
         raise ConfigError(
             f"warehouse {place}", f"cannot be written ({error.strerror})", allowed, remedy

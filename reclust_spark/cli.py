@@ -36,19 +36,19 @@ def run(config: Files = None, settings: Settings = None, quiet: Quiet = False) -
     """Do every step in order."""
     from reclust_spark.pipeline import STEPS
 
-    _steps(load_config(config or (), settings or ()), STEPS, quiet)
+    _steps(_resolved(config, settings), STEPS, quiet)
 
 
 @app.command()
 def prepare(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Turn the survey table into features of equal influence a question."""
-    _steps(load_config(config or (), settings or ()), ("prepare",), quiet)
+    _steps(_resolved(config, settings), ("prepare",), quiet)
 
 
 @app.command()
 def zoom(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Embed and cluster the people, then each cluster again on its own rows."""
-    _steps(load_config(config or (), settings or ()), ("zoom",), quiet)
+    _steps(_resolved(config, settings), ("zoom",), quiet)
 
 
 @app.command()
@@ -57,7 +57,7 @@ def tree(config: Files = None, settings: Settings = None) -> None:
     from reclust_spark.pipeline import connect
     from reclust_spark.zoom.stage import read_tree
 
-    with connect(load_config(config or (), settings or ())) as warehouse:
+    with connect(_resolved(config, settings)) as warehouse:
         nodes = read_tree(warehouse)
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("cluster", no_wrap=True)
@@ -86,6 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             f"error: {error}", style="red", markup=False
         )
         sys.exit(error.exit_status)
+
+
+def _resolved(files: list[str] | None, settings: list[str] | None) -> Config:
+    return load_config(files or (), settings or ())
 
 
 def _steps(config: Config, steps: Sequence[str], quiet: bool) -> None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from reclust_spark.config import Config
 from reclust_spark.prepare import stage as prepare
-from reclust_spark.warehouse.names import PREPARED
+from reclust_spark.warehouse.names import PREPARED, TREE
 from reclust_spark.warehouse.runs import Ledger, Result
 from reclust_spark.warehouse.session import named_failures, session
 from reclust_spark.warehouse.tables import Warehouse, check_place
@@ -70,6 +70,6 @@ def _tell(say: Listener) -> Callable[[zoom.Progress], None]:
 
 
 def _outcome(step: str, result: Result) -> str:
-    name = PREPARED if step == "prepare" else "tree_version"
+    name = PREPARED if step == "prepare" else TREE
     how = "nothing has changed, reused" if result.reused else "wrote"
     return f"{how} {name} {result.version}"

@@ -12,6 +12,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame, SparkSession
 
 from reclust_spark.errors import InputError
+from reclust_spark.warehouse.files import exists, place_of
 
 CSV_ENDINGS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.bz2", ".tsv.bz2")
 PARQUET_ENDINGS = (".parquet", ".pq")
@@ -67,7 +68,7 @@ def open_source(spark: SparkSession, path: str | None, form: str | None, setting
     try:
         if kind == "table":
             return _table(spark, path)
-        if not _exists(spark, path):
+        if not exists(spark, path):
             raise _nothing(setting, path)
         if kind == "delta":
             return _delta(spark, path)
@@ -90,7 +91,7 @@ def _reason(error: Exception) -> str:
 
 
 def _guess(spark: SparkSession, path: str) -> str:
-    if "/" not in path and not _exists(spark, path):
+    if "/" not in path and not exists(spark, path):
         return "csv" if path.lower().endswith(CSV_ENDINGS) else "table"
     if DeltaTable.isDeltaTable(spark, path):
         return "delta"
@@ -134,17 +135,11 @@ def _nothing(setting: str, path: str) -> InputError:
     )
 
 
-def _exists(spark: SparkSession, path: str) -> bool:
-    place = spark._jvm.org.apache.hadoop.fs.Path(path)
-    return bool(place.getFileSystem(spark._jsc.hadoopConfiguration()).exists(place))
-
-
 def _names_in(spark: SparkSession, path: str) -> list[str]:
-    place = spark._jvm.org.apache.hadoop.fs.Path(path)
-    files = place.getFileSystem(spark._jsc.hadoopConfiguration())
-    if not files.exists(place):
+    if not exists(spark, path):
         return []
-    names = [status.getPath().getName().lower() for status in files.listStatus(place)]
+    place = place_of(spark, path)
+    names = [status.getPath().getName().lower() for status in place.files.listStatus(place.path)]
     return [name for name in names if not name.startswith(("_", "."))]
 
 

@@ -15,6 +15,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
 from reclust_spark.errors import ConfigError
+from reclust_spark.warehouse.files import place_of
 from reclust_spark.warehouse.names import Table
 
 
@@ -123,9 +124,8 @@ class Warehouse:
         if not self.is_folder:
             self.spark.sql(f"DROP TABLE IF EXISTS {self.location(name)}")
             return
-        java = self.spark._jvm.org.apache.hadoop.fs
-        path = java.Path(self.location(name))
-        path.getFileSystem(self.spark._jsc.hadoopConfiguration()).delete(path, True)
+        place = place_of(self.spark, self.location(name))
+        place.files.delete(place.path, True)
 
     def delta_version(self, table: Table) -> int:
         """Return the Delta version that a table is at."""

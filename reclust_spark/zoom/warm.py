@@ -11,6 +11,7 @@ import os
 import pkgutil
 import sys
 import warnings
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,11 +28,13 @@ def cache_folder() -> Path:
     return Path(os.environ.get("NUMBA_CACHE_DIR") or Path(sys.prefix, "var", "numba"))
 
 
+@cache
 def enable_compile_cache() -> None:
     """Let every numba function of UMAP and PyNNDescent keep its compiled code on disk.
 
     Their sources compile at first call and forget; numba can cache any dispatcher after the fact.
     A folder that cannot be written leaves the functions as they were: compiled per process.
+    Called again, it does nothing: forked workers have what their daemon enabled.
     """
     import numba
     from numba.core.dispatcher import Dispatcher

@@ -97,6 +97,38 @@ class ZoomOptions(_Section):
     )
 
 
+class ExplainOptions(_Section):
+    """The one-vs-all models of every split, and what they say; XGBoost's own names."""
+
+    max_fit_rows: int | None = Field(
+        20_000, ge=1, description="a node's models see at most this many rows; null: all"
+    )
+    max_task_rows: int = Field(
+        200_000, ge=1, description="more rows than this are fitted by all executors together"
+    )
+    n_estimators: int = Field(60, ge=1, description="trees a model, at most")
+    max_depth: int = Field(4, ge=1)
+    learning_rate: float = Field(0.3, gt=0, le=1)
+    early_stopping_rounds: int = Field(10, ge=1)
+    shap_rows: int = Field(
+        1_000,
+        ge=2,
+        description="people a cluster whose answers are explained, half of them its own",
+    )
+
+
+class ScoreOptions(_Section):
+    """Placing people by the models alone."""
+
+    input: str | None = Field(None, description="what is read; input.path where not given")
+    format: Literal["delta", "parquet", "csv", "table"] | None = Field(
+        None, description="guessed from the path where it is not given"
+    )
+    unknown: Literal["missing", "error"] = Field(
+        "missing", description="what becomes of answers that the questionnaire does not know"
+    )
+
+
 class SparkOptions(_Section):
     """The cluster."""
 
@@ -111,6 +143,11 @@ class Config(_Section):
     input: InputOptions = InputOptions()
     prepare: PrepareOptions = PrepareOptions()
     zoom: ZoomOptions = ZoomOptions()
+    explain: ExplainOptions = ExplainOptions()
+    score: ScoreOptions = ScoreOptions()
+    tree_version: int | None = Field(
+        None, ge=1, description="the tree to explain, score, show and export; null: the newest"
+    )
     spark: SparkOptions = SparkOptions()
 
 

@@ -227,6 +227,138 @@ EMBEDDINGS = Table(
     ("x", "y"),
 )
 
+MODELS = Table(
+    "models",
+    "a cluster's one-vs-all model against its siblings and their node's noise",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "parent_path": "string",
+        "model": "binary",
+        "threshold": "double",
+        "calibration": "array<double>",
+        "auc": "double",
+        "average_precision": "double",
+        "f1": "double",
+        "brier": "double",
+        "calibration_error": "double",
+        "n_train": "bigint",
+        "n_test": "bigint",
+    },
+    ("path",),
+    TREE,
+    ("parent_path", "model", "threshold", "calibration", "n_train", "n_test"),
+)
+
+CONFUSION = Table(
+    "confusion",
+    "a pair of siblings: the share of the test people of one that the models place in the other; "
+    "the parent's own path stands for noise",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "other_path": "string",
+        "parent_path": "string",
+        "share": "double",
+        "n": "bigint",
+    },
+    ("path", "other_path", "parent_path"),
+    TREE,
+    ("share", "n"),
+)
+
+EXPLANATIONS = Table(
+    "explanations",
+    "a question's part in a cluster",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "rank": "int",
+        "source_column": "string",
+        "question": "string",
+        "mean_abs_shap": "double",
+        "direction": "string",
+        "cluster_value": "string",
+        "parent_value": "string",
+        "population_value": "string",
+        "lift": "double",
+    },
+    ("path", "source_column"),
+    TREE,
+    ("rank", "question", "mean_abs_shap"),
+)
+
+SHAP_VALUES = Table(
+    "shap_values",
+    "a sampled person × a leading question",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "row_id": "string",
+        "source_column": "string",
+        "answer": "double",
+        "shap": "double",
+    },
+    ("path", "row_id", "source_column"),
+    TREE,
+    ("shap",),
+)
+
+LABELS = Table(
+    "labels",
+    "a name given to a cluster, by whom; the analyst's newest counts, else the models'",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "label": "string",
+        "source": "string",
+        "author": "string",
+        "at": "timestamp",
+    },
+    ("path", "source", "at"),
+    TREE,
+    ("label",),
+)
+
+SCORES = Table(
+    "scores",
+    "a placed person",
+    {
+        "tree_version": "int",
+        "row_id": "string",
+        "path": "string",
+        "depth": "int",
+        "is_noise": "boolean",
+        "probability": "double",
+        "weight": "double",
+        "run_id": "string",
+        "input_table": "string",
+        "input_version": "string",
+    },
+    ("row_id", "input_table", "input_version"),
+    TREE,
+    ("path", "depth", "is_noise", "probability", "weight", "run_id"),
+)
+
+CLUSTER_SIZES = Table(
+    "cluster_sizes",
+    "a cluster, all below it included, as of a run",
+    {
+        "tree_version": "int",
+        "as_of": "timestamp",
+        "run_id": "string",
+        "path": "string",
+        "n": "bigint",
+        "weight": "double",
+        "share": "double",
+        "input_table": "string",
+        "input_version": "string",
+    },
+    ("path", "run_id"),
+    TREE,
+    ("as_of", "n", "weight", "share"),
+)
+
 TABLES = (
     RUNS,
     METRICS,
@@ -238,7 +370,17 @@ TABLES = (
     NODES,
     ASSIGNMENTS,
     EMBEDDINGS,
+    MODELS,
+    CONFUSION,
+    EXPLANATIONS,
+    SHAP_VALUES,
+    LABELS,
+    SCORES,
+    CLUSTER_SIZES,
 )
+
+BY_MODEL, BY_ANALYST = "model", "analyst"
+"""Who gave a label."""
 
 NUMERIC, COUNT, ORDINAL, NOMINAL, BINARY, IGNORED = (
     "numeric",

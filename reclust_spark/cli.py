@@ -1,4 +1,4 @@
-"""The `reclust` command: `run` and its steps for machines, `tree` for people."""
+"""The `reclust` command: `run` and its steps for machines; `tree`, `show`, `label` for people."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from reclust_spark.config import Config, load_config
 from reclust_spark.errors import ReclustError
+from reclust_spark.show import cluster_parts, tree_table
 
 app = typer.Typer(
-    help="Find who the people of a wide survey are: prepare, zoom, and look at the tree.",
+    help="Find who the people of a wide survey are: prepare, zoom, explain, score.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,6 +27,9 @@ Files = Annotated[
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", help="key=value, the value YAML: --set zoom.max_depth=3"),
+]
+Path_ = Annotated[
+    str, typer.Argument(metavar="PATH", help="A cluster: /003/ and /003/001/; / is everyone.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 
@@ -52,23 +55,71 @@ def zoom(config: Files = None, settings: Settings = None, quiet: Quiet = False) 
 
 
 @app.command()
+def explain(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
+    """Learn what sets each cluster apart from its siblings, in the words of the questionnaire."""
+    _steps(_resolved(config, settings), ("explain",), quiet)
+
+
+@app.command()
+def score(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
+    """Place people in the tree by its models alone: those of score.input."""
+    _steps(_resolved(config, settings), ("score",), quiet)
+
+
+@app.command()
 def tree(config: Files = None, settings: Settings = None) -> None:
-    """Print the newest tree: sizes, shares, and why each branch ends."""
-    from reclust_spark.pipeline import connect
+    """Print a tree: sizes, shares, names, and why each branch ends."""
+    from reclust_spark.explain.stage import read_labels
+    from reclust_spark.warehouse.runs import choose_tree
     from reclust_spark.zoom.stage import read_tree
 
-    with connect(_resolved(config, settings)) as warehouse:
-        nodes = read_tree(warehouse)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("cluster", no_wrap=True)
-    for name in ("people", "share", "of parent", "noise", "trust"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("ends", no_wrap=True)
-    for node in nodes:
-        table.add_row(*_cells(node))
-    console = Console()
-    # in a pipe there is no width to fit into
-    console.print(table, width=console.width if console.is_terminal else 200)
+    resolved = _resolved(config, settings)
+    with _looking(resolved, "tree") as warehouse:
+        number = choose_tree(warehouse, resolved.tree_version).version
+        nodes, labels = read_tree(warehouse, number), read_labels(warehouse, number)
+    _print(tree_table(nodes, labels))
+
+
+@app.command()
+def show(path: Path_, config: Files = None, settings: Settings = None) -> None:
+    """Print who a cluster is: size, name, leading answers, siblings, and how sure that is."""
+    from reclust_spark.explain.stage import read_cluster
+
+    resolved = _resolved(config, settings)
+    with _looking(resolved, "show") as warehouse:
+        cluster = read_cluster(warehouse, resolved.tree_version, path)
+    for part in cluster_parts(cluster):
+        _print(part)
+
+
+@app.command()
+def label(
+    path: Path_,
+    name: Annotated[str, typer.Argument(help="What you call it.")],
+    config: Files = None,
+    settings: Settings = None,
+) -> None:
+    """Give a cluster a name of your own, in place of the one made of its answers."""
+    from reclust_spark.explain.stage import set_label
+
+    resolved = _resolved(config, settings)
+    with _looking(resolved, "label") as warehouse:
+        set_label(warehouse, resolved.tree_version, path, name)
+
+
+@app.command()
+def export(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.")],
+    config: Files = None,
+    settings: Settings = None,
+) -> None:
+    """Write models, questions and one file to score with, without Delta or Spark."""
+    from reclust_spark.score.stage import export as write
+
+    resolved = _resolved(config, settings)
+    with _looking(resolved, "export") as warehouse:
+        number = write(warehouse, resolved.tree_version, folder)
+    _print(f"tree {number} is in {folder}; try: python {folder}/predict.py --help")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -99,18 +150,20 @@ def _steps(config: Config, steps: Sequence[str], quiet: bool) -> None:
         run_steps(config, steps, say)
 
 
-def _cells(node: dict[str, Any]) -> list[str]:
-    trust = node["trustworthiness"]
-    of_parent = node["parent_share"]
-    return [
-        "  " * node["depth"] + node["path"],
-        f"{node['n_rows']:,}",
-        f"{node['share']:.1%}",
-        "" if of_parent is None else f"{of_parent:.1%}",
-        f"{node['n_noise']:,}" if node["n_children"] else "",
-        "" if trust is None else f"{trust:.3f}",
-        node["stop_reason"] or "",
-    ]
+def _print(what: Any) -> None:
+    console = Console(highlight=False)
+    # in a pipe there is no width to fit into
+    width = console.width if console.is_terminal else 200
+    console.print(what, width=width, markup=False, soft_wrap=isinstance(what, str))
+
+
+@contextmanager
+def _looking(config: Config, command: str) -> Iterator[Any]:
+    from reclust_spark.pipeline import connect
+    from reclust_spark.warehouse.session import named_failures
+
+    with connect(config) as warehouse, named_failures(command):
+        yield warehouse
 
 
 @contextmanager

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from reclust_spark.config import Config
-from reclust_spark.prepare import stage as prepare
 from reclust_spark.warehouse.names import PREPARED, TREE
 from reclust_spark.warehouse.runs import Ledger, Result
 from reclust_spark.warehouse.session import named_failures, session
 from reclust_spark.warehouse.tables import Warehouse, check_place
-from reclust_spark.zoom import stage as zoom
 
-STEPS = ("prepare", "zoom")
+STEPS = ("prepare", "zoom", "explain", "score")
+WARM_MODULES = {"zoom": "reclust_spark.zoom.warm"}
+"""What workers are forked warm from; a step that is not run need not even be installed."""
 
 Listener = Callable[[str], None]
 
@@ -36,30 +38,45 @@ def run_steps(config: Config, steps: Sequence[str], say: Listener = lambda line:
     RunError
         If Spark could not finish a step.
     """
-    with connect(config) as warehouse:
+    with connect(config, steps) as warehouse:
         ledger = Ledger(warehouse, config)
-        prepared: int | None = None
+        versions: dict[str, int] = {}
         for step in steps:
             say(f"{step}: started")
             with named_failures(step):
-                if step == "prepare":
-                    result = prepare.run(warehouse, config, ledger)
-                    prepared = result.version
-                else:
-                    result = zoom.run(warehouse, config, ledger, prepared, _tell(say))
+                result = _run_step(step, warehouse, config, ledger, versions, say)
+            versions[step] = result.version
             say(f"{step}: {_outcome(step, result)}")
 
 
+def _run_step(
+    step: str,
+    warehouse: Warehouse,
+    config: Config,
+    ledger: Ledger,
+    versions: dict[str, int],
+    say: Listener,
+) -> Result:
+    """Run one step; what the others need is not imported, so that scoring runs without UMAP."""
+    stage = importlib.import_module(f"reclust_spark.{step}.stage")
+    if step == "prepare":
+        return stage.run(warehouse, config, ledger)
+    if step == "zoom":
+        return stage.run(warehouse, config, ledger, versions.get("prepare"), _tell(say))
+    return stage.run(warehouse, config, ledger, versions.get("zoom"))
+
+
 @contextmanager
-def connect(config: Config) -> Iterator[Warehouse]:
-    """Check the warehouse's place, open a session and give the warehouse."""
+def connect(config: Config, steps: Sequence[str] = ()) -> Iterator[Warehouse]:
+    """Check the warehouse's place, open a session for some steps and give the warehouse."""
     check_place(config.warehouse)
-    with session(config.spark, (zoom.WARM_MODULE,)) as spark:
+    warm = tuple(WARM_MODULES[step] for step in steps if step in WARM_MODULES)
+    with session(config.spark, warm) as spark:
         yield Warehouse(spark, config.warehouse)
 
 
-def _tell(say: Listener) -> Callable[[zoom.Progress], None]:
-    def tell(progress: zoom.Progress) -> None:
+def _tell(say: Listener) -> Callable[[Any], None]:
+    def tell(progress: Any) -> None:
         say(
             f"zoom: wave {progress.wave}, {progress.nodes_done:,} nodes done, "
             f"{progress.nodes_open:,} open, "

@@ -11,10 +11,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from reclust_spark.config import Config, load_config
+from reclust_spark.pipeline import WARM_MODULES
 from reclust_spark.warehouse.runs import Ledger
 from reclust_spark.warehouse.session import open_session
 from reclust_spark.warehouse.tables import Warehouse
-from reclust_spark.zoom.stage import WARM_MODULE
 from reclust_spark.zoom.warm import enable_compile_cache
 
 for name in [name for name in os.environ if name.startswith("RECLUST__")]:
@@ -37,7 +37,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         ],
         environment={},
     ).spark
-    session = open_session(options, (WARM_MODULE,))
+    session = open_session(options, tuple(WARM_MODULES.values()))
     yield session
     session.stop()
 

@@ -114,7 +114,7 @@ def die(progress):
     os.kill(os.getpid(), signal.SIGKILL)
 
 config = load_config(settings=sys.argv[1:])
-with connect(config) as warehouse:
+with connect(config, ["zoom"]) as warehouse:
     ledger = Ledger(warehouse, config)
     zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).version, die)
 """

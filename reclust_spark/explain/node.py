@@ -16,8 +16,8 @@ from reclust_spark.onevsall.fit import Fitted, fit_children, margins_of, named
 from reclust_spark.onevsall.folds import deal_folds, plan_rows
 from reclust_spark.onevsall.judge import Verdict, judge
 from reclust_spark.onevsall.predict import Floats, Inputs, Question
+from reclust_spark.paths import ROOT, depth
 from reclust_spark.paths import child as child_of
-from reclust_spark.paths import depth
 
 LEADING = 10
 """Questions of which single people's values are kept, a cluster."""
@@ -60,6 +60,8 @@ class Explained(NamedTuple):
     held_out : dict of str to array
         Columns: row_id, depth of the node, and whether the models put the person where the fit did,
         for everyone that no model of this node was trained on.
+    typical : dict of str to str or None
+        At the root, everyone's typical answer to each question, by source_column.
     agreement : float
         The share of `held_out` that were put where the fit did.
     seconds : float
@@ -70,6 +72,7 @@ class Explained(NamedTuple):
     explanations: list[Row]
     shap_values: dict[str, Any]
     held_out: dict[str, Any]
+    typical: dict[str, str | None]
     agreement: float
     seconds: float
 
@@ -124,7 +127,7 @@ def explain_node(
     started = time.monotonic()
     child = children_of(path, people, children)
     strata = people.paths + np.where(people.is_noise, "noise", "")
-    plan = plan_rows(deal_folds(strata), child, len(children))
+    plan = plan_rows(deal_folds(strata), child, len(children), may_refit=boosters is None)
     if boosters is None:
         fitted = fit_children(people.inputs, child, len(children), plan, questions, options)
     else:
@@ -146,6 +149,7 @@ def explain_node(
         explanations,
         shap_values,
         held_out,
+        _typical_answers(people, questions) if path == ROOT else {},
         float(right.mean()),
         time.monotonic() - started,
     )
@@ -263,3 +267,11 @@ def _joined(parts: list[dict[str, Any]]) -> dict[str, Any]:
     empty: dict[str, Any] = {name: np.zeros(0, dtype=object) for name in names[:3]}
     empty |= {name: np.zeros(0) for name in names[3:]}
     return {name: np.concatenate([part[name] for part in (empty, *parts)]) for name in names}
+
+
+def _typical_answers(people: NodePeople, questions: tuple[Question, ...]) -> dict[str, str | None]:
+    everyone = np.ones(len(people.ids), dtype=bool)
+    given = (questions, people.inputs, everyone, people.weights)
+    return {
+        topic.source_column: describe(topic, *given).parent_value for topic in topics_of(questions)
+    }

@@ -1,4 +1,4 @@
-"""Who trains, tunes and tests: three to one to one in every cluster, the same people at any depth."""
+"""Who trains, tunes and tests: three to one to one in every cluster, the same at any depth."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 FOLDS = 5
-TUNE, TEST = 1, 3
-"""Folds are dealt in turn: 0, 2 and 4 train."""
+TEST = 3
+"""Folds are dealt in turn: 1 tunes, 3 tests, 0, 2 and 4 train."""
 
 SMALL = 100
 """A node with a child of fewer rows has too few to test on: its models are judged out of fold."""
@@ -81,7 +81,13 @@ def deal_folds(strata: npt.NDArray[np.object_]) -> npt.NDArray[np.intp]:
     return folds
 
 
-def plan_rows(folds: npt.NDArray[np.intp], child: npt.NDArray[np.intp], n_children: int) -> Plan:
+def plan_rows(
+    folds: npt.NDArray[np.intp],
+    child: npt.NDArray[np.intp],
+    n_children: int,
+    *,
+    may_refit: bool = True,
+) -> Plan:
     """Plan the use of a node's rows.
 
     Parameters
@@ -91,21 +97,24 @@ def plan_rows(folds: npt.NDArray[np.intp], child: npt.NDArray[np.intp], n_childr
     child : (n,) intp array
         Each row's child, −1 for the node's noise.
     n_children : int
+    may_refit : bool
+        A small node may be fitted out of fold; not where models are there already.
 
     Returns
     -------
     Plan
     """
-    smallest = min(np.bincount(child[child >= 0], minlength=n_children), default=0)
+    sizes = np.bincount(child[child >= 0], minlength=n_children)
+    is_small = may_refit and sizes.min(initial=SMALL) < SMALL
     rounds = tuple(
         Round(
             np.flatnonzero(~np.isin(folds, (test, (test - 2) % FOLDS))),
             np.flatnonzero(folds == (test - 2) % FOLDS),
             np.flatnonzero(folds == test),
         )
-        for test in (range(FOLDS) if smallest < SMALL else (TEST,))
+        for test in (range(FOLDS) if is_small else (TEST,))
     )
-    if smallest >= SMALL:
+    if not is_small:
         tune, test = rounds[0].stop, rounds[0].held_out
         return Plan(rounds, (Judged(tune, test),), tune, refit=False)
     everyone = np.arange(len(folds))

@@ -72,10 +72,12 @@ class Question(NamedTuple):
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Question:
         """Make one of a row of question_map."""
-        values: dict[str, Any] = {
-            name: row[name] for name in cls._fields if row.get(name) is not None
-        }
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        given: dict[str, Any] = {}
+        for name in cls._fields:
+            value = row.get(name)
+            given[name] = tuple(value) if isinstance(value, list) else value
+        given["missing_codes"] = given["missing_codes"] or ()
+        return cls(**given)
 
 
 class Model(NamedTuple):

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from pyspark.sql import functions as F
 
@@ -44,6 +44,8 @@ class Step:
         A hash of all that decides the result: input version, settings, STEP_VERSION.
     prepare_version : int or None
         The version of the features a tree is built on.
+    version : int or None
+        The version that the step's rows belong to where it makes none of its own: a tree's.
     """
 
     stage: str
@@ -52,6 +54,7 @@ class Step:
     input_version: str
     fingerprint: str
     prepare_version: int | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class Ledger:
     def fingerprint(self, stage: str, version_column: str, number: int) -> str:
         """Return what a version was made from."""
         rows = self._complete(stage).where(F.col(version_column) == number)
-        return str(rows.first()["step_hash"])
+        return str(rows.orderBy(F.desc("finished_at")).first()["step_hash"])
 
     def run(self, step: Step, work: Callable[[int], Outcome]) -> Result:
         """Reuse a step's version, or make the next one.
@@ -139,11 +142,23 @@ class Ledger:
     def _made_from(self, step: Step) -> int | None:
         if not self.warehouse.exists(RUNS.name):
             return None
+        if step.version is not None:
+            # its rows replace those of an earlier run in place: only the last run's are there
+            last = self._runs_of(step).orderBy(F.desc("finished_at")).first()
+            is_last = last is not None and last["step_hash"] == step.fingerprint
+            return step.version if is_last else None
         rows = self._complete(step.stage).where(F.col("step_hash") == step.fingerprint)
         row = rows.orderBy(F.desc(step.version_column)).first()
         return None if row is None else int(row[step.version_column])
 
+    def _runs_of(self, step: Step):
+        rows = self._complete(step.stage).where(F.col(step.version_column) == step.version)
+        same = F.col("input_table") == step.input_table
+        return rows.where(same & (F.col("input_version") == step.input_version))
+
     def _next(self, step: Step) -> int:
+        if step.version is not None:
+            return step.version
         if not self.warehouse.exists(RUNS.name):
             return 1
         top = self._complete(step.stage).agg(F.max(step.version_column)).first()[0]
@@ -210,6 +225,70 @@ def latest_version(warehouse: Warehouse, stage: str, version_column: str) -> int
     )
     row = rows.orderBy(F.desc("finished_at")).first()
     return None if row is None else int(row[version_column])
+
+
+class Tree(NamedTuple):
+    """A complete tree.
+
+    Attributes
+    ----------
+    version, prepare_version : int
+        Of the tree, and of the features that it is built on.
+    """
+
+    version: int
+    prepare_version: int
+
+
+def choose_tree(warehouse: Warehouse, wanted: int | None) -> Tree:
+    """Return the tree that a setting names, or the newest.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    wanted : int or None
+        ``tree_version``; None: the tree that was completed or reused last.
+
+    Returns
+    -------
+    Tree
+
+    Raises
+    ------
+    InputError
+        If there is no such tree, or none at all.
+    """
+    newest = latest_version(warehouse, "zoom", TREE)
+    number = require(newest, f"warehouse {warehouse.place}", "reclust run")
+    rows = warehouse.read(RUNS).where((F.col("stage") == "zoom") & (F.col("status") == COMPLETE))
+    made = {row[TREE]: row[PREPARED] for row in rows.select(TREE, PREPARED).collect()}
+    number = number if wanted is None else wanted
+    if number not in made:
+        raise InputError(
+            "setting tree_version", f"there is no complete tree {number} in {warehouse.place}",
+            ", ".join(str(version) for version in sorted(made)),
+            "set one of these, or leave tree_version out for the newest",
+        )  # fmt: skip
+    return Tree(number, made[number])
+
+
+def output_versions(warehouse: Warehouse, stage: str, tree: int) -> dict[str, int] | None:
+    """Return the Delta version of each table as a stage left it, None where it has not run.
+
+    Reading a tree's rows at these versions is safe while, or after, another run replaces them.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    stage : str
+    tree : int
+        The tree_version.
+    """
+    rows = warehouse.read(RUNS).where(
+        (F.col("stage") == stage) & (F.col("status") == COMPLETE) & (F.col(TREE) == tree)
+    )
+    row = rows.orderBy(F.desc("finished_at")).first()
+    return None if row is None else json.loads(row["output_versions"])
 
 
 def require(number: int | None, where: str, command: str) -> int:

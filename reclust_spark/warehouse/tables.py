@@ -59,18 +59,21 @@ class Warehouse:
             return DeltaTable.isDeltaTable(self.spark, self.location(name))
         return self.spark.catalog.tableExists(self.location(name))
 
-    def read(self, table: Table, version: int | None = None) -> DataFrame:
-        """Read a table, or one version of a step's result in it."""
-        frame = self.read_named(table.name)
+    def read(self, table: Table, version: int | None = None, as_of: int | None = None) -> DataFrame:
+        """Read a table, or one version of a step's result in it, as of a version of Delta's."""
+        frame = self.read_named(table.name, as_of)
         if version is None or table.version is None:
             return frame
         return frame.where(F.col(table.version) == version)
 
-    def read_named(self, name: str) -> DataFrame:
+    def read_named(self, name: str, as_of: int | None = None) -> DataFrame:
         """Read a table by its bare name: a staging table, say."""
+        reader = self.spark.read.format("delta")
+        if as_of is not None:
+            reader = reader.option("versionAsOf", as_of)
         if self.is_folder:
-            return self.spark.read.format("delta").load(self.location(name))
-        return self.spark.table(self.location(name))
+            return reader.load(self.location(name))
+        return reader.table(self.location(name))
 
     def local(self, table: Table, rows: Sequence[Mapping[str, Any]]) -> DataFrame:
         """Return a frame of a few rows of a table, its version left out where they have none.
@@ -83,7 +86,9 @@ class Warehouse:
         )
         return self.spark.createDataFrame(arrow, schema).coalesce(1)
 
-    def write_version(self, table: Table, frame: DataFrame, version: int) -> None:
+    def write_version(
+        self, table: Table, frame: DataFrame, version: int, within: str | None = None
+    ) -> None:
         """Write one version of a step's result in place of whatever that version held.
 
         Run twice, the table is the same; a version that a killed run left half-written is replaced.
@@ -94,13 +99,18 @@ class Warehouse:
         frame : DataFrame
             The table's columns, in any order, without the version.
         version : int
+        within : str, optional
+            An SQL predicate: only this part of the version is replaced.
         """
+        replaced = f"{table.version} = {version}"
+        if within is not None:
+            replaced += f" AND {within}"
         given = frame.withColumn(str(table.version), F.lit(version).cast("int"))
         writer = (
             self._cast(table, given)
             .write.format("delta")
             .mode("overwrite")
-            .option("replaceWhere", f"{table.version} = {version}")
+            .option("replaceWhere", replaced)
             .partitionBy(str(table.version))
         )
         self._save(writer, table.name)

@@ -38,7 +38,6 @@ from reclust_spark.zoom.tree import Node, grow, root_of, unseen_root
 
 STAGE = "zoom"
 STEP_VERSION = 1
-WARM_MODULE = "reclust_spark.zoom.warm"
 NOT_IN_RESULT = {"inline_rows"}
 """Options that change how the work is cut and never what comes out."""
 
@@ -226,23 +225,18 @@ def _columns(table: Table) -> list[str]:
     return [name for name in table.columns if name != table.version]
 
 
-def read_tree(warehouse: Warehouse) -> list[dict[str, object]]:
-    """Return the nodes of the newest tree, in the order of their paths.
+def read_tree(warehouse: Warehouse, number: int) -> list[dict[str, object]]:
+    """Return the nodes of a tree, in the order of their paths.
 
     Parameters
     ----------
     warehouse : Warehouse
+    number : int
+        The tree_version.
 
     Returns
     -------
     list of dict
         The columns of the nodes table.
-
-    Raises
-    ------
-    InputError
-        If no tree is complete.
     """
-    newest = latest_version(warehouse, STAGE, TREE)
-    number = require(newest, f"warehouse {warehouse.place}", "reclust run")
     return [row.asDict() for row in warehouse.read(NODES, number).sort("path").collect()]

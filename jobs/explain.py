@@ -1,4 +1,4 @@
-"""spark-submit jobs/explain.py --config …: what sets clusters apart; options of `reclust explain`."""
+"""spark-submit jobs/explain.py --config …: what sets clusters apart; see `reclust explain`."""
 
 import sys
 

@@ -151,10 +151,9 @@ def _steps(config: Config, steps: Sequence[str], quiet: bool) -> None:
 
 
 def _print(what: Any) -> None:
-    console = Console(highlight=False)
     # in a pipe there is no width to fit into
-    width = console.width if console.is_terminal else 200
-    console.print(what, width=width, markup=False, soft_wrap=isinstance(what, str))
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console.print(what, markup=False, soft_wrap=isinstance(what, str))
 
 
 @contextmanager

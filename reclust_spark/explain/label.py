@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reclust_spark.explain.describe import LEVEL
+from reclust_spark.explain.describe import EXTREMES, LEVEL
 
 LEADING = 2
 LONGEST = 120
-_QUESTION, _ANSWER = 48, 32
+_QUESTION, _ANSWER = 44, 32
 
 
-def label_clusters(explanations: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, str]:
+def label_clusters(
+    explanations: Mapping[str, Sequence[Mapping[str, Any]]], shorts: Mapping[str, str] | None = None
+) -> dict[str, str]:
     """Name the children of a node, each unlike its siblings as far as their answers allow.
 
     Parameters
     ----------
     explanations : mapping of path to sequence of row
         A child's rows of the explanations table, the leading one first.
+    shorts : mapping of source_column to str, optional
+        A few words for a question, where the codebook has them.
 
     Returns
     -------
@@ -27,31 +31,26 @@ def label_clusters(explanations: Mapping[str, Sequence[Mapping[str, Any]]]) -> d
     """
     labels: dict[str, str] = {}
     for path, rows in sorted(explanations.items()):
-        answers = [row for row in rows if row["direction"] is not None]
-        sizes = range(min(LEADING, len(answers)), len(answers) + 1) if answers else [0]
-        options = [_label(answers[:size]) for size in sizes]
-        labels[path] = next((o for o in options if o not in labels.values()), options[-1])
+        answers = [_part(row, shorts or {}) for row in rows if row["direction"] is not None]
+        sizes = range(min(LEADING, len(answers)), len(answers) + 1)
+        options = [shortened(" · ".join(answers[:size]), LONGEST) for size in sizes]
+        fresh = (option for option in options if option not in labels.values())
+        labels[path] = next(fresh, options[-1]) or "no answer stands out"
     return labels
 
 
 def answer_words(row: Mapping[str, Any]) -> str:
-    """Return a cluster's answer as a name says it: the level, or the typical value and whereto."""
+    """Return a cluster's answer as a name says it: the level, or the typical value.
+
+    A bare number says where it lies; words say it themselves.
+    """
     direction, value = row["direction"], row["cluster_value"]
     if direction.startswith(LEVEL):
         return str(direction.removeprefix(LEVEL))
-    if direction == "extremes":
-        return "the extremes"
-    return f"{value} ({direction})"
-
-
-def _label(rows: Sequence[Mapping[str, Any]]) -> str:
-    parts = [
-        f"{shortened(row['question'], _QUESTION)} {shortened(answer_words(row), _ANSWER)}"
-        if row["question"].endswith(("?", "."))
-        else f"{shortened(row['question'], _QUESTION)}: {shortened(answer_words(row), _ANSWER)}"
-        for row in rows
-    ]
-    return shortened(" · ".join(parts), LONGEST) if parts else "no answer stands out"
+    if direction == EXTREMES:
+        return "extremes"
+    is_number = value[:1].isdigit() or value[:1] == "-"
+    return f"{value} ({direction})" if is_number else str(value)
 
 
 def shortened(text: str, longest: int) -> str:
@@ -60,4 +59,10 @@ def shortened(text: str, longest: int) -> str:
         return text
     cut = text[: longest - 1]
     space = cut.rfind(" ")
-    return (cut[:space] if space > longest // 2 else cut).rstrip(" ,;:·") + "…"
+    return (cut[:space] if space > longest // 2 else cut).rstrip(" ,;:·…") + "…"
+
+
+def _part(row: Mapping[str, Any], shorts: Mapping[str, str]) -> str:
+    question = shorts.get(row["source_column"]) or shortened(row["question"], _QUESTION)
+    colon = "" if question.endswith(("?", ".", "…")) else ":"
+    return f"{question}{colon} {shortened(answer_words(row), _ANSWER)}"

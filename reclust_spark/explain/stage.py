@@ -240,9 +240,10 @@ class _Explaining:
         for row in rows.collect():
             siblings = by_parent.setdefault(str(parent(row["path"])), {})
             siblings.setdefault(row["path"], []).append(row.asDict())
+        shorts = {q.block_id or q.source_column: q.short for q in self.questions if q.short}
         labels = {ROOT: "everyone"}
         for siblings in by_parent.values():
-            labels |= label_clusters(siblings)
+            labels |= label_clusters(siblings, shorts)
         given = [
             {"path": path, "label": label, "source": BY_MODEL, "at": datetime.now(UTC)}
             for path, label in sorted(labels.items())

@@ -47,7 +47,7 @@ class Figures(NamedTuple):
     ----------
     auc, average_precision : float or None
     f1 : float
-        Of being at or above the threshold.
+        Of those whom the child takes: it is the most probable one, and at its threshold.
     brier : float
     calibration_error : float
         The mean distance between calibrated probability and observed share, over ten bins of equal
@@ -100,16 +100,15 @@ def judge(margins: Floats, child: Ints, plan: Plan) -> Verdict:
     """
     n_children = margins.shape[1]
     probabilities = np.full(margins.shape, np.nan)
-    above = np.zeros(margins.shape, dtype=bool)
     decided = np.full(len(child), -1, dtype=np.intp)
     for part in plan.judged:
         rule = set_rule(margins[part.tune], child[part.tune])
         found = rule.probabilities(margins[part.test])
-        probabilities[part.test], above[part.test] = found, found >= rule.thresholds
+        probabilities[part.test] = found
         decided[part.test] = decide(found, rule.thresholds)
     test = plan.test
     figures = [
-        _figures(probabilities[test, k], above[test, k], child[test] == k)
+        _figures(probabilities[test, k], decided[test] == k, child[test] == k)
         for k in range(n_children)
     ]
     rule = set_rule(margins[plan.final], child[plan.final])
@@ -205,12 +204,12 @@ def choose_thresholds(probabilities: Floats, child: Ints) -> Floats:
     return thresholds
 
 
-def _figures(probability: Floats, above: Bools, inside: Bools) -> Figures:
+def _figures(probability: Floats, taken: Bools, inside: Bools) -> Figures:
     both = 0 < inside.sum() < len(inside)
     return Figures(
         float(roc_auc_score(inside, probability)) if both else None,
         float(average_precision_score(inside, probability)) if both else None,
-        float(f1_score(inside, above, zero_division=0.0)),
+        float(f1_score(inside, taken, zero_division=0.0)),
         float(brier_score_loss(inside, probability)),
         calibration_error(probability, inside),
         len(inside),

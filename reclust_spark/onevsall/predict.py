@@ -56,7 +56,8 @@ class Question(NamedTuple):
     codes : tuple of float or None
         What stands in `answers` for each level.
     missing_codes : tuple of str
-    unit, block_id : str or None
+    unit, block_id, short : str or None
+        `short`: a few words for the question.
     """
 
     source_column: str
@@ -68,6 +69,7 @@ class Question(NamedTuple):
     missing_codes: tuple[str, ...] = ()
     unit: str | None = None
     block_id: str | None = None
+    short: str | None = None
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Question:

@@ -33,8 +33,8 @@ from reclust_spark.warehouse.names import KINDS
 
 Kind = Literal["numeric", "count", "ordinal", "nominal", "binary", "ignored"]
 FORM = (
-    "questions: {column: {question, kind, levels, missing_codes, unit}}, "
-    "blocks: {id: {question, columns, missing_codes}}"
+    "questions: {column: {question, short, kind, levels, missing_codes, unit}}, "
+    "blocks: {id: {question, short, columns, missing_codes}}"
 )
 
 
@@ -67,6 +67,8 @@ class QuestionEntry(_Entry):
     ----------
     question : str or None
         The words that were asked.
+    short : str or None
+        A few words for it, for the names of clusters.
     kind : str or None
         One of names.KINDS; None leaves it to be guessed.
     levels : dict of str to str or None
@@ -78,6 +80,7 @@ class QuestionEntry(_Entry):
     """
 
     question: str | None = None
+    short: str | None = None
     kind: Kind | None = None
     levels: Named | None = None
     missing_codes: Codes = []
@@ -100,6 +103,7 @@ class BlockEntry(_Entry):
     """A multi-select question: one 0/1 column for each option."""
 
     question: str | None = None
+    short: str | None = None
     columns: Named
     missing_codes: Codes = []
 

@@ -74,7 +74,9 @@ def decide(
     if kind is None:
         number = as_numbers and profile.is_row_number
         return Decision(spec, profile, IGNORED, _ROW_NUMBER if number else _free_text(options))
-    question = Question(spec, _text(spec, codebook), kind, as_numbers, block_id=block)
+    question = Question(
+        spec, _text(spec, codebook), kind, as_numbers, block_id=block, short=_short(spec, codebook)
+    )
     if kind in CATEGORICAL:
         question = with_levels(question, levels, entry)
     else:
@@ -103,7 +105,8 @@ def decide_as_is(spec: ColumnSpec, profile: ColumnProfile, codebook: Codebook) -
         found = f"{profile.n_unparsed} texts that are no numbers, such as {profile.unparsed!r}"
         raise InputError(_where(spec), found, allowed, remedy)
     _check_finite(spec, profile)
-    question = Question(spec, _text(spec, codebook), NUMERIC, True, block_id=None)
+    text, short = _text(spec, codebook), _short(spec, codebook)
+    question = Question(spec, text, NUMERIC, True, short=short)
     return Decision(spec, profile, NUMERIC, None, _as_scale(question, profile, entry))
 
 
@@ -151,6 +154,14 @@ def _text(spec: ColumnSpec, codebook: Codebook) -> str:
         return f"{entry.question or block}: {entry.columns[spec.name]}"
     entry_of = codebook.questions.get(spec.name)
     return (entry_of.question if entry_of else None) or spec.name
+
+
+def _short(spec: ColumnSpec, codebook: Codebook) -> str | None:
+    block = codebook.block_of(spec.name)
+    if block is not None:
+        return codebook.blocks[block].short
+    entry = codebook.questions.get(spec.name)
+    return None if entry is None else entry.short
 
 
 def _where(spec: ColumnSpec) -> str:

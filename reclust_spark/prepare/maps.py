@@ -94,6 +94,7 @@ def question_rows(encoder: Encoder) -> list[dict[str, Any]]:
             "position": position,
             "source_column": question.column,
             "question": question.text,
+            "short": question.short,
             "kind": question.kind,
             "levels": _list(question.levels),
             "labels": _list(question.labels),

@@ -43,6 +43,8 @@ class Question:
     unit : str or None
     block_id : str or None
         The multi-select question that this column is an option of.
+    short : str or None
+        A few words for the question, the whole multi-select's where it is part of one.
     """
 
     spec: ColumnSpec
@@ -56,6 +58,7 @@ class Question:
     maximum: float = 0.0
     unit: str | None = None
     block_id: str | None = None
+    short: str | None = None
 
     @property
     def column(self) -> str:

@@ -102,6 +102,7 @@ QUESTION_MAP = Table(
         "position": "int",
         "source_column": "string",
         "question": "string",
+        "short": "string",
         "kind": "string",
         "levels": "array<string>",
         "labels": "array<string>",

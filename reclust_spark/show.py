@@ -10,7 +10,7 @@ from rich.table import Table
 
 from reclust_spark.explain.describe import LEVEL
 
-SEEN = 0.05
+SEEN = 0.02
 """A sibling that takes a smaller share of a cluster's people is not worth a line."""
 
 

@@ -146,6 +146,8 @@ class Warehouse:
         return int(handle.history(1).first()["version"])
 
     def _save(self, writer, name: str) -> None:
+        # a table that an earlier release made may lack a column that this one has
+        writer = writer.option("mergeSchema", "true")
         if self.is_folder:
             writer.save(self.location(name))
         else:

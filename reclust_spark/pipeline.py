@@ -88,5 +88,5 @@ def _tell(say: Listener) -> Callable[[Any], None]:
 
 def _outcome(step: str, result: Result) -> str:
     name = PREPARED if step == "prepare" else TREE
-    how = "nothing has changed, reused" if result.reused else "wrote"
+    how = "nothing has changed, reused" if result.reused else "wrote its rows of"
     return f"{how} {name} {result.version}"

@@ -1,9 +1,9 @@
 """How a cluster answers a question, against its parent: direction, typical answers, lift.
 
-A direction comes from the two distributions, in ranks of the parent's: `higher` or `lower` where
-the cluster's middle has moved, `middle` or `extremes` where its spread has, whichever moved further
-in standard deviations of the parent's. A correlation with the answer would miss the latter two.
-For nominal and binary questions it is the level that gained most share, `level:X`.
+A direction comes from the two distribution functions: `higher` or `lower` where the cluster's runs
+below or above its parent's; where it does both, by much the same, answers have moved to the
+`middle` (below first, then above) or to the `extremes`. A correlation with the answer would miss
+the latter two. For nominal and binary questions it is the level that gained most share, `level:X`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from reclust_spark.onevsall.predict import Floats, Inputs, Question
 from reclust_spark.warehouse.names import BINARY, NOMINAL
 
 HIGHER, LOWER, MIDDLE, EXTREMES, LEVEL = "higher", "lower", "middle", "extremes", "level:"
+_BOTH = 0.6
+"""The smaller of the two gaps is no less than this part of the larger one: the spread has moved."""
+_SAME = 1e-9
 Bools = npt.NDArray[np.bool_]
 
 
@@ -28,7 +31,8 @@ class Description(NamedTuple):
     Attributes
     ----------
     direction : str or None
-        higher, lower, middle, extremes or level:X; None where the cluster gave no answer.
+        higher, lower, middle, extremes or level:X; None where the cluster gave no answer, or
+        answers just as its parent does.
     cluster_value, parent_value : str or None
         The typical answers in words: the median, the most frequent level, or the options that at
         least half have chosen.
@@ -110,7 +114,7 @@ def words(question: Question, value: float) -> str:
     """
     if question.levels is not None:
         return (question.labels or question.levels)[round(value)]
-    number = f"{value:,.0f}" if abs(value) >= 1_000 else f"{value:.3g}"
+    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
     return f"{number} {question.unit}" if question.unit else number
 
 
@@ -140,6 +144,9 @@ def _describe_order(
         return Description(None, None, parent_value, None)
     direction = _direction(values, inside, weights)
     middle = quantile(own, own_weights, 0.5)
+    value = words(question, middle)
+    if direction is None:
+        return Description(None, value, parent_value, None)
     if direction == HIGHER:
         there = values >= middle
     elif direction == LOWER:
@@ -149,27 +156,21 @@ def _describe_order(
         low, high = (quantile(values[whose], weights[whose], q) for q in (0.25, 0.75))
         there = (values >= low) & (values <= high)
         there = there if direction == MIDDLE else ~there
-    value = words(question, middle)
     return Description(direction, value, parent_value, _lift(there, inside, weights))
 
 
-def _direction(values: Floats, inside: Bools, weights: Floats) -> str:
-    """Compare where the cluster's ranks lie, and how far from the middle, with all ranks."""
+def _direction(values: Floats, inside: Bools, weights: Floats) -> str | None:
+    """Compare the cluster's distribution function with its parent's, the largest gap either way."""
     _, place = np.unique(values, return_inverse=True)
-    mass = np.bincount(place, weights=weights)
-    rank = ((mass.cumsum() - mass / 2) / mass.sum())[place]
-    shift = _standardised(rank, inside, weights)
-    stretch = _standardised(np.abs(rank - 0.5), inside, weights)
-    if abs(shift) >= abs(stretch):
-        return HIGHER if shift >= 0 else LOWER
-    return EXTREMES if stretch > 0 else MIDDLE
-
-
-def _standardised(score: Floats, inside: Bools, weights: Floats) -> float:
-    mean = np.average(score, weights=weights)
-    spread = np.sqrt(np.average((score - mean) ** 2, weights=weights))
-    own = np.average(score[inside], weights=weights[inside])
-    return float((own - mean) / spread) if spread > 0 else 0.0
+    everyone = np.bincount(place, weights=weights)
+    own = np.bincount(place[inside], weights=weights[inside], minlength=len(everyone))
+    moved = everyone.cumsum() / everyone.sum() - own.cumsum() / own.sum()
+    up, down = float(moved.max()), float(-moved.min())
+    if max(up, down) < _SAME:
+        return None
+    if min(up, down) > _BOTH * max(up, down):
+        return MIDDLE if moved.argmax() < moved.argmin() else EXTREMES
+    return HIGHER if up > down else LOWER
 
 
 def _describe_levels(
@@ -181,8 +182,10 @@ def _describe_levels(
     own = _shares(question, values[inside], weights[inside])
     gain = own - _shares(question, values, weights)
     level = int(gain.argmax())
-    direction = f"{LEVEL}{words(question, float(level))}"
     value = typical(question, values[inside], weights[inside])
+    if gain[level] < _SAME:
+        return Description(None, value, parent_value, None)
+    direction = f"{LEVEL}{words(question, float(level))}"
     return Description(direction, value, parent_value, _lift(values == level, inside, weights))
 
 

@@ -9,7 +9,8 @@ from reclust_spark.explain.describe import EXTREMES, LEVEL
 
 LEADING = 2
 LONGEST = 120
-_QUESTION, _ANSWER = 44, 32
+_ANSWER = 32
+_BETWEEN = " · "
 
 
 def label_clusters(
@@ -31,9 +32,9 @@ def label_clusters(
     """
     labels: dict[str, str] = {}
     for path, rows in sorted(explanations.items()):
-        answers = [_part(row, shorts or {}) for row in rows if row["direction"] is not None]
-        sizes = range(min(LEADING, len(answers)), len(answers) + 1)
-        options = [shortened(" · ".join(answers[:size]), LONGEST) for size in sizes]
+        telling = [row for row in rows if row["direction"] is not None]
+        sizes = range(min(LEADING, len(telling)), len(telling) + 1)
+        options = [_joined(telling[:size], shorts or {}) for size in sizes]
         fresh = (option for option in options if option not in labels.values())
         labels[path] = next(fresh, options[-1]) or "no answer stands out"
     return labels
@@ -62,7 +63,14 @@ def shortened(text: str, longest: int) -> str:
     return (cut[:space] if space > longest // 2 else cut).rstrip(" ,;:·…") + "…"
 
 
-def _part(row: Mapping[str, Any], shorts: Mapping[str, str]) -> str:
-    question = shorts.get(row["source_column"]) or shortened(row["question"], _QUESTION)
-    colon = "" if question.endswith(("?", ".", "…")) else ":"
-    return f"{question}{colon} {shortened(answer_words(row), _ANSWER)}"
+def _joined(rows: Sequence[Mapping[str, Any]], shorts: Mapping[str, str]) -> str:
+    """Join answers, each with as much of its question as leaves room for all answers."""
+    room = (LONGEST - len(_BETWEEN) * max(0, len(rows) - 1)) // max(1, len(rows))
+    parts = []
+    for row in rows:
+        answer = shortened(answer_words(row), min(_ANSWER, room // 2))
+        question = shorts.get(row["source_column"]) or row["question"]
+        question = shortened(question, room - len(answer) - 2)
+        colon = "" if question.endswith(("?", ".", "…")) else ":"
+        parts.append(f"{question}{colon} {answer}")
+    return _BETWEEN.join(parts)

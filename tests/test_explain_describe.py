@@ -57,6 +57,21 @@ def test_an_ordinal_answer_lies_higher_lower_in_the_middle_or_at_the_extremes(
     found = described(AGREE, own, others)
     assert found[:3] == (direction, value, parent_value)
     assert found.lift == pytest.approx(lift)
+    turned = described(AGREE, [4 - answer for answer in own], [4 - answer for answer in others])
+    assert turned.direction == {"higher": "lower", "lower": "higher"}.get(direction, direction)
+    assert turned.lift == pytest.approx(lift)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.booleans()), min_size=1, max_size=30),
+)
+def test_who_is_as_high_as_everyone_and_partly_higher_is_higher(people):
+    """The cluster is the others with some of them moved up, which is no move to the middle."""
+    values = [value for value, _ in people]
+    moved = [value + up for value, up in people]
+    found = described(AGE, moved, values)
+    assert found.direction == ("higher" if moved != values else None)
+    assert described(AGE, values, moved).direction == ("lower" if moved != values else None)
 
 
 def test_ranks_decide_not_means_where_the_parent_is_skewed():
@@ -74,10 +89,13 @@ def test_the_middle_of_a_skewed_scale_is_its_median():
     assert found.lift == pytest.approx(1 / (5 / 25))
 
 
-def test_a_cluster_like_its_parent_in_everything_has_no_lift():
-    found = described(AGREE, [0, 1, 2, 3, 4], [0, 1, 2, 3, 4])
-    assert found[1:3] == ("somewhat", "somewhat")
-    assert found.lift == pytest.approx(1)
+@pytest.mark.parametrize(
+    ("question", "answers"), [(AGREE, [0, 1, 2, 3, 4]), (AGE, [1.5, 2, 2]), (PARTY, [0, 1, 1])]
+)
+def test_a_cluster_that_answers_as_its_parent_does_has_no_direction(question, answers):
+    found = described(question, answers, answers * 7)
+    assert (found.direction, found.lift) == (None, None)
+    assert found.cluster_value == found.parent_value
 
 
 def test_weights_change_direction_typical_answers_and_lift():
@@ -86,8 +104,8 @@ def test_weights_change_direction_typical_answers_and_lift():
     found = described(AGREE, own, others, own_weights=[1, 9])
     assert found[:3] == ("higher", "fully", "fully")
     assert found.lift == pytest.approx(0.9 / (9 / 14))
-    found = described(PARTY, [0, 1, 1], [0, 2], own_weights=[4, 1, 1])
-    assert found == ("level:r", "r", "r", pytest.approx((4 / 6) / (5 / 8)))
+    found = described(PARTY, [0, 1, 1], [0, 2], own_weights=[8, 1, 1])
+    assert found == ("level:r", "r", "r", pytest.approx((8 / 10) / (9 / 12)))
     assert described(PARTY, [0, 1, 1], [0, 2]).direction == "level:g"
 
 
@@ -127,14 +145,10 @@ def test_a_cluster_that_did_not_answer_has_no_direction(question):
     assert described(question, [GONE, GONE], [GONE]) == (None, None, None, None)
 
 
-CONSTANT = pytest.mark.xfail(reason="names the first level, which nobody gave, without a lift")
-
-
-@pytest.mark.parametrize("question", [AGREE, AGE, pytest.param(PARTY, marks=CONSTANT)])
-def test_a_question_that_all_answer_alike_has_no_lift(question):
+@pytest.mark.parametrize("question", [AGREE, AGE, PARTY])
+def test_a_question_that_all_answer_alike_has_no_direction(question):
     found = described(question, [2, 2], [2, 2, 2])
-    assert found.direction in ("higher", "level:b", None)
-    assert found[1:] == (words(question, 2.0), words(question, 2.0), pytest.approx(1))
+    assert found == (None, words(question, 2.0), words(question, 2.0), None)
 
 
 def test_a_multi_select_names_the_option_they_are_ahead_in():
@@ -179,7 +193,6 @@ def test_a_typical_number_is_rounded_and_has_its_unit(value, shown):
     assert typical(AGE, np.array([value]), np.ones(1)) == shown
 
 
-@pytest.mark.xfail(reason="999.5 to 999.99… are rounded to three digits: '1e+03'")
 def test_a_typical_number_just_below_a_thousand_is_no_power_of_ten():
     assert words(AGE, 999.7) == "1,000 years"
 
@@ -255,7 +268,6 @@ def test_siblings_that_lead_with_the_same_answers_are_told_apart_by_the_next():
     assert "d: s" in names["/003/"]
 
 
-@pytest.mark.xfail(reason="what differs is cut off: the second answer stands behind the 120th")
 def test_siblings_of_long_questions_are_told_apart_too():
     first = row("How much do you trust the people who run it?", "neither much nor little of it")
     question = "How often do you speak with others about it?"
@@ -263,6 +275,13 @@ def test_siblings_of_long_questions_are_told_apart_too():
         {"/001/": [first, row(question, "daily")], "/002/": [first, row(question, "never")]}
     )
     assert len(set(names.values())) == 2
+
+
+@pytest.mark.xfail(reason="there is less than no room: from 16 answers on a name has 500 letters")
+def test_many_siblings_that_answer_much_alike_keep_short_names():
+    rows = [row(f"Question {i} of many, in many words?", f"the answer {i}") for i in range(30)]
+    names = label_clusters({f"/{k:03d}/": rows for k in range(1, 21)}).values()
+    assert all(0 < len(name) <= LONGEST for name in names)
 
 
 def test_siblings_that_answer_alike_share_a_name():

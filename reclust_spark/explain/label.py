@@ -7,7 +7,7 @@ from typing import Any
 
 from reclust_spark.explain.describe import EXTREMES, LEVEL
 
-LEADING = 2
+LEADING, MOST = 2, 4
 LONGEST = 120
 _ANSWER = 32
 _BETWEEN = " · "
@@ -33,7 +33,7 @@ def label_clusters(
     labels: dict[str, str] = {}
     for path, rows in sorted(explanations.items()):
         telling = [row for row in rows if row["direction"] is not None]
-        sizes = range(min(LEADING, len(telling)), len(telling) + 1)
+        sizes = range(min(LEADING, len(telling)), min(MOST, len(telling)) + 1)
         options = [_joined(telling[:size], shorts or {}) for size in sizes]
         fresh = (option for option in options if option not in labels.values())
         labels[path] = next(fresh, options[-1]) or "no answer stands out"

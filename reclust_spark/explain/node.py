@@ -15,7 +15,7 @@ from reclust_spark.explain.shapley import Topic, contributions, draw, topics_of
 from reclust_spark.onevsall.fit import Fitted, fit_children, margins_of, named
 from reclust_spark.onevsall.folds import deal_folds, plan_rows
 from reclust_spark.onevsall.judge import Verdict, judge
-from reclust_spark.onevsall.predict import Floats, Inputs, Question
+from reclust_spark.onevsall.predict import Floats, Inputs, Question, digest_of
 from reclust_spark.paths import ROOT, depth
 from reclust_spark.paths import child as child_of
 
@@ -163,11 +163,16 @@ def _model_rows(
     questions: tuple[Question, ...],
 ) -> list[Row]:
     rule = verdict.rule
+    blobs = [
+        named(booster, child, questions)
+        for booster, child in zip(fitted.boosters, children, strict=True)
+    ]
     return [
         {
             "path": child,
             "parent_path": path,
-            "model": named(fitted.boosters[k], child, questions),
+            "model": blobs[k],
+            "digest": digest_of(blobs[k]),
             "threshold": float(rule.thresholds[k]),
             "calibration": [float(rule.slopes[k]), float(rule.intercepts[k])],
             "n_train": fitted.n_train,

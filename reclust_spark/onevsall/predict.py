@@ -17,6 +17,7 @@ answers alone, never on the rows beside them.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import math
 import re
@@ -94,6 +95,9 @@ class Model(NamedTuple):
         The calibrated probability from which on the cluster takes a person.
     calibration : sequence of float
         Slope and intercept of Platt's sigmoid over the margin.
+    digest : str
+        Of `model`, see `digest_of`: XGBoost reads on past the end of a blob that is cut short, and
+        the process may end with it, so that none is given to it unchecked.
     """
 
     path: str
@@ -101,6 +105,7 @@ class Model(NamedTuple):
     model: bytes
     threshold: float
     calibration: Sequence[float]
+    digest: str
 
 
 class Mismatch(NamedTuple):
@@ -383,6 +388,11 @@ def load_booster(model: Model, n_inputs: int, fingerprint: str | None = None) ->
     """
     import xgboost
 
+    if digest_of(model.model) != model.digest:
+        raise ModelError(
+            f"the model of {model.path} is not the one that was written: its "
+            f"{len(model.model):,} bytes are another's, or cut short"
+        )
     try:
         booster = xgboost.Booster(model_file=bytearray(model.model))
         found = (booster.attr(PATH_ATTRIBUTE), booster.num_features())
@@ -400,10 +410,13 @@ def load_booster(model: Model, n_inputs: int, fingerprint: str | None = None) ->
     return booster
 
 
+def digest_of(model: bytes) -> str:
+    """Return the SHA-256 of a model."""
+    return hashlib.sha256(model).hexdigest()
+
+
 def fingerprint_of(questions: Sequence[Question]) -> str:
     """Return a hash of what the inputs mean: columns, kinds and levels, in order."""
-    import hashlib
-
     meaning = [(q.source_column, q.kind, q.levels) for q in questions]
     return hashlib.sha256(json.dumps(meaning).encode()).hexdigest()[:16]
 
@@ -518,6 +531,7 @@ class Scorer:
                 (home / row["model"]).read_bytes(),
                 row["threshold"],
                 row["calibration"],
+                row["digest"],
             )
             for row in tree["models"]
         ]
@@ -544,7 +558,7 @@ class Scorer:
         probability = np.ones(n)
         silent = np.isnan(inputs).all(axis=1) if n else noise
         waiting = [(ROOT, 0, np.flatnonzero(~silent))]
-        noise[silent] = ROOT in self.splits
+        noise[silent] = ROOT in self.splits and max_depth != 0
         while waiting:
             node, depth, rows = waiting.pop()
             split = self.splits.get(node)

@@ -148,6 +148,7 @@ def read_models(warehouse: Warehouse, tree: Tree) -> Models:
             bytes(row["model"]),
             row["threshold"],
             tuple(row["calibration"]),
+            row["digest"] or "",
         )
         for row in rows
     )

@@ -236,6 +236,7 @@ MODELS = Table(
         "path": "string",
         "parent_path": "string",
         "model": "binary",
+        "digest": "string",
         "threshold": "double",
         "calibration": "array<double>",
         "auc": "double",
@@ -248,7 +249,7 @@ MODELS = Table(
     },
     ("path",),
     TREE,
-    ("parent_path", "model", "threshold", "calibration", "n_train", "n_test"),
+    ("parent_path", "model", "digest", "threshold", "calibration", "n_train", "n_test"),
 )
 
 CONFUSION = Table(

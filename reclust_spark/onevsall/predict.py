@@ -39,7 +39,8 @@ ROOT = "/"
 MISSING, ERROR = "missing", "error"
 PATH_ATTRIBUTE, INPUTS_ATTRIBUTE = "reclust_path", "reclust_inputs"
 MISSING_SPELLINGS = frozenset({"NA", "N/A", "NaN", "nan", "null", "NULL", "Null", "None", "#N/A"})
-_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_NUMBER = re.compile(r"[ \t\r\n\f\v]*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[ \t\r\n\f\v]*", re.ASCII)
+_TRUTHS = {"false": 0.0, "true": 1.0}
 
 
 class Question(NamedTuple):
@@ -248,7 +249,7 @@ def _read_numbers(array: pa.Array, question: Question) -> tuple[Floats, Mismatch
             bad = np.isinf(numbers.astype(np.float32))
         values, found = np.where(bad, np.nan, numbers), "holds infinite numbers"
     else:
-        values, found = _index(numbers, _parsed(question.levels)), "holds unknown levels"
+        values, found = _index(numbers, _level_numbers(question.levels)), "holds unknown levels"
         bad = np.isnan(values) & ~np.isnan(numbers)
     if not bad.any():
         return values, None
@@ -265,11 +266,13 @@ def _read_texts(
     gone = [_is_blank(text, question, untyped) for text in texts]
     numbers = _parsed(texts)
     if question.levels is None:
-        values, found = np.where(np.isinf(numbers), np.nan, numbers), "holds texts, not numbers"
+        with np.errstate(over="ignore"):
+            too_large = np.isinf(numbers.astype(np.float32))
+        values, found = np.where(too_large, np.nan, numbers), "holds texts, not numbers"
     else:
         places = {level: float(i) for i, level in enumerate(question.levels)}
         values = np.array([places.get(text, np.nan) for text in texts], dtype=np.float64)
-        as_numbers = _index(numbers, _parsed(question.levels))
+        as_numbers = _index(_level_numbers(texts), _level_numbers(question.levels))
         values, found = np.where(np.isnan(values), as_numbers, values), "holds unknown levels"
     values = np.append(np.where(gone, np.nan, values), np.nan)
     bad = np.append(np.isnan(values[:-1]) & ~np.array(gone, dtype=bool), False)
@@ -305,6 +308,13 @@ def _parsed(texts: Sequence[str | None]) -> Floats:
     """Return texts as numbers, NaN where one is not a number."""
     parsed = (float(t) if t is not None and _NUMBER.fullmatch(t) else math.nan for t in texts)
     return np.fromiter(parsed, dtype=np.float64, count=len(texts))
+
+
+def _level_numbers(texts: Sequence[str | None]) -> Floats:
+    """Return levels as numbers; true and false, as a file without types has them, as 1 and 0."""
+    truths = [_TRUTHS.get((text or "").strip().lower(), math.nan) for text in texts]
+    numbers = _parsed(texts)
+    return np.where(np.isnan(numbers), np.array(truths, dtype=np.float64), numbers)
 
 
 def _index(numbers: Floats, levels: Floats) -> Floats:

@@ -76,8 +76,13 @@ def material_of(kind: pa.DataType) -> str:
 
 def parse(values: npt.NDArray[np.object_]) -> Floats:
     """Return texts as numbers, NaN where one is not a number; ``inf`` is infinite."""
-    numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
-    return numbers.to_numpy(dtype=np.float64, na_value=np.nan)
+    parsed = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce")
+    numbers = parsed.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    # pandas reads long fractions to the last bit but one; a level must be found again as it stood
+    for i in np.flatnonzero(np.isfinite(numbers)):
+        if isinstance(values[i], str):
+            numbers[i] = float(values[i])
+    return numbers
 
 
 def as_text(number: float) -> str:

@@ -93,7 +93,7 @@ def test_a_multi_select_is_ranked_as_a_whole():
     row = found.explanations[0]
     assert (row["source_column"], row["question"], row["direction"]) == ("m", "Which?", "level:0")
     booster = load_booster(
-        Model("/001/", "/", found.models[0]["model"], 0.5, (1.0, 0.0)), len(questions)
+        Model(**{name: found.models[0][name] for name in Model._fields}), len(questions)
     )
     shap = contributions(booster, people.inputs, questions, topics_of(questions))[:, 0]
     inside = people.paths == "/001/"
@@ -170,7 +170,7 @@ def test_a_child_of_few_people_is_no_error(size, noise):
         assert all(value is None or np.isfinite(value) for value in measured)
         assert 0 <= model["threshold"] <= 1
         assert load_booster(
-            Model(model["path"], "/", model["model"], model["threshold"], model["calibration"]), 4
+            Model(**{name: model[name] for name in Model._fields}), 4
         ).num_boosted_rounds()
     assert {row["path"] for row in found.confusion} >= {"/001/", "/002/"}
 

@@ -141,7 +141,7 @@ class _Explaining:
             figures = self._figures(staged)
         finally:
             staged.unpersist()
-        n_rows = splits[0].n_rows if splits else 0
+        n_rows = max((split.n_rows for split in splits), default=0)
         n_models = sum(len(split.children) for split in splits)
         return Outcome(n_rows, n_models, (*STORED, LABELS), figures)
 

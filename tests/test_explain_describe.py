@@ -217,6 +217,12 @@ def test_a_weighted_quantile_is_that_of_people_repeated(pairs, q):
         assert quantile(values, weights, q) == repeated[place]
 
 
+@pytest.mark.parametrize("weight", [1, 0.1, 1 / 3, 0.7])
+def test_the_lower_of_two_middle_answers_is_the_median_whatever_the_unit_of_weights(weight):
+    for half in range(1, 40):
+        assert quantile(np.arange(2.0 * half), np.full(2 * half, weight), 0.5) == half - 1
+
+
 # ---- names
 
 

@@ -59,7 +59,7 @@ class Explained(NamedTuple):
         Columns.
     held_out : dict of str to array
         Columns: row_id, depth of the node, and whether the models put the person where the fit did,
-        for everyone that no model of this node was trained on.
+        for everyone whose place was decided by a model that was not trained on them.
     typical : dict of str to str or None
         At the root, everyone's typical answer to each question, by source_column.
     agreement : float

@@ -16,6 +16,8 @@ from reclust_spark.onevsall.predict import Floats, decide, sigmoid
 Ints = npt.NDArray[np.intp]
 Bools = npt.NDArray[np.bool_]
 _BINS = 10
+_FEWEST = 5
+"""Of fewer people no area under a curve is told: out of fold, it would be below chance."""
 _NOBODY = 0.5
 """The threshold of a child that took nobody rightly: more likely in than out."""
 
@@ -41,7 +43,7 @@ class Rule(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """What a model is worth on test rows; None where these hold only one class.
+    """What a model is worth on test rows; None where these hold too few of a class.
 
     Attributes
     ----------
@@ -205,7 +207,7 @@ def choose_thresholds(probabilities: Floats, child: Ints) -> Floats:
 
 
 def _figures(probability: Floats, taken: Bools, inside: Bools) -> Figures:
-    both = 0 < inside.sum() < len(inside)
+    both = _FEWEST <= inside.sum() <= len(inside) - _FEWEST
     return Figures(
         float(roc_auc_score(inside, probability)) if both else None,
         float(average_precision_score(inside, probability)) if both else None,

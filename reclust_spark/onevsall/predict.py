@@ -23,6 +23,7 @@ import math
 import re
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -183,12 +184,19 @@ def read_people(
     Returns
     -------
     People
+
+    Raises
+    ------
+    MismatchError
+        If a question's column stands twice.
     """
     inputs = np.full((columns.num_rows, len(questions)), np.nan, dtype=np.float32)
     mismatches = []
-    names = set(columns.schema.names)
+    names = Counter(columns.schema.names)
     for position, question in enumerate(questions):
-        if question.source_column not in names:
+        if names[question.source_column] > 1:
+            raise MismatchError(f"column {question.source_column!r} stands twice in the table")
+        if not names[question.source_column]:
             mismatches.append(Mismatch(question.source_column, "is not in the table", 0))
             continue
         array = columns.column(question.source_column)
@@ -249,7 +257,7 @@ def _read_numbers(array: pa.Array, question: Question) -> tuple[Floats, Mismatch
             bad = np.isinf(numbers.astype(np.float32))
         values, found = np.where(bad, np.nan, numbers), "holds infinite numbers"
     else:
-        values, found = _index(numbers, _level_numbers(question.levels)), "holds unknown levels"
+        values, found = _places(numbers, (), question.levels), "holds unknown levels"
         bad = np.isnan(values) & ~np.isnan(numbers)
     if not bad.any():
         return values, None
@@ -272,7 +280,7 @@ def _read_texts(
     else:
         places = {level: float(i) for i, level in enumerate(question.levels)}
         values = np.array([places.get(text, np.nan) for text in texts], dtype=np.float64)
-        as_numbers = _index(_level_numbers(texts), _level_numbers(question.levels))
+        as_numbers = _places(numbers, texts, question.levels)
         values, found = np.where(np.isnan(values), as_numbers, values), "holds unknown levels"
     values = np.append(np.where(gone, np.nan, values), np.nan)
     bad = np.append(np.isnan(values[:-1]) & ~np.array(gone, dtype=bool), False)
@@ -310,11 +318,20 @@ def _parsed(texts: Sequence[str | None]) -> Floats:
     return np.fromiter(parsed, dtype=np.float64, count=len(texts))
 
 
-def _level_numbers(texts: Sequence[str | None]) -> Floats:
-    """Return levels as numbers; true and false, as a file without types has them, as 1 and 0."""
-    truths = [_TRUTHS.get((text or "").strip().lower(), math.nan) for text in texts]
-    numbers = _parsed(texts)
-    return np.where(np.isnan(numbers), np.array(truths, dtype=np.float64), numbers)
+def _places(numbers: Floats, texts: Sequence[str | None], levels: Sequence[str]) -> Floats:
+    """Return the place of each answer among the levels, as a number or, if it is none, as a truth.
+
+    A file without types spells false and true out where a table has 0 and 1, and the reverse.
+    """
+    level_numbers, level_truths = _parsed(levels), _truths(levels)
+    if set(np.where(np.isnan(level_numbers), level_truths, level_numbers)) <= {0.0, 1.0}:
+        level_numbers = np.where(np.isnan(level_numbers), level_truths, level_numbers)
+        numbers = np.where(np.isnan(numbers), _truths(texts), numbers) if texts else numbers
+    return _index(numbers, level_numbers)
+
+
+def _truths(texts: Sequence[str | None]) -> Floats:
+    return np.array([_TRUTHS.get((text or "").strip().lower(), math.nan) for text in texts])
 
 
 def _index(numbers: Floats, levels: Floats) -> Floats:
@@ -604,10 +621,13 @@ class Scorer:
         Raises
         ------
         MismatchError
-            If something does not fit and the policy is `error`, or no question is there at all.
+            If something does not fit and the policy is `error`, no question is there at all, or
+            the id is not.
         """
         is_arrow = isinstance(people, (pa.Table, pa.RecordBatch))
         table = people if is_arrow else pa.Table.from_pandas(people, preserve_index=False)
+        if id is not None and table.schema.names.count(id) != 1:
+            raise MismatchError(f"there is no column {id!r}, or several")
         read = read_people(table, self.questions, untyped=untyped)
         self.check(table.schema.names, read.mismatches)
         columns = placed_columns(self.place(read.inputs))
@@ -664,8 +684,6 @@ def main() -> None:
     try:
         scorer = Scorer.load(Path(__file__).parent, arguments.unknown)
         table, untyped = _open(arguments.people)
-        if arguments.id not in table.schema.names:
-            raise MismatchError(f"there is no column {arguments.id!r} in {arguments.people}")
         scores = scorer.score(table, id=arguments.id, untyped=untyped)
     except (OSError, ValueError) as error:
         sys.exit(f"error: {error}")

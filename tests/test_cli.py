@@ -17,15 +17,21 @@ QUICK = ["--set", "zoom.n_neighbors=15", "--set", "zoom.n_epochs=50", "--set", "
 
 @pytest.fixture
 def reclust(spark, tmp_path, capfd):
-    """Run a command on a frame; return its exit status, and what it said on standard error."""
+    """Run commands on a frame; return the exit status, and what was said on standard error.
 
-    def run(frame: pd.DataFrame | None, *words: str, command: str = "run") -> tuple[int, str]:
-        arguments = [command, "--set", f"warehouse={tmp_path}/warehouse"]
+    They are prepare and zoom where none is named; the first that fails is the last.
+    """
+
+    def run(frame: pd.DataFrame | None, *words: str, command: str | None = None) -> tuple[int, str]:
+        arguments = ["--set", f"warehouse={tmp_path}/warehouse"]
         if frame is not None:
             frame.to_parquet(tmp_path / "survey.parquet")
             arguments += ["--set", f"input.path={tmp_path}/survey.parquet", "--set", "input.id=uid"]
-        with pytest.raises(SystemExit) as ended:
-            main([*arguments, *words])
+        for name in ("prepare", "zoom") if command is None else (command,):
+            with pytest.raises(SystemExit) as ended:
+                main([name, *arguments, *words])
+            if ended.value.code:
+                break
         return int(ended.value.code or 0), capfd.readouterr().err
 
     return run
@@ -44,7 +50,7 @@ def codebook(tmp_path: Path, text: str) -> list[str]:
 
 
 def test_a_run_writes_a_tree_that_can_be_printed(reclust, survey, warehouse, capfd):
-    status, said = reclust(survey, *QUICK)
+    status, said = reclust(survey, *QUICK, command="run")
     assert (status, said.count("error")) == (0, 0)
     with pytest.raises(SystemExit):
         main(["tree", "--set", f"warehouse={warehouse.place}"])

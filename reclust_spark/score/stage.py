@@ -58,6 +58,8 @@ from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "score"
 STEP_VERSION = 1
+_ROW_ID = "\0row_id"
+"""No question's name; without a column, a batch would have no rows."""
 PLACED_DDL = "path string, depth int, is_noise boolean, probability double"
 
 log = logging.getLogger(__name__)
@@ -255,11 +257,11 @@ class _Scoring:
 
         def survey(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                columns = pa.RecordBatch.from_arrays(batch.columns, names=names)
+                columns = pa.RecordBatch.from_arrays(batch.columns, names=[_ROW_ID, *names])
                 asked = [q for q in questions if q.source_column in names]
                 yield survey_batch(columns, asked, usual, untyped)
 
-        answers = frame.select(*(f"c{i}" for i in range(len(names))))
+        answers = frame.drop("weight")
         sums = (
             F.sum("n").alias("n"),
             F.min("example").alias("example"),
@@ -310,7 +312,8 @@ class _Scoring:
         def place(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             scorer = scorer_of(shared)
             for batch in batches:
-                columns = pa.RecordBatch.from_arrays(batch.columns[2:], names=names)
+                answers = [batch.column(0), *batch.columns[2:]]
+                columns = pa.RecordBatch.from_arrays(answers, names=[_ROW_ID, *names])
                 people = read_people(columns, scorer.questions, untyped=untyped)
                 placed = placed_columns(scorer.place(people.inputs))
                 given = {"row_id": batch.column(0), "weight": batch.column(1)}

@@ -78,7 +78,6 @@ def fit_children(
                 validation_indicator_col="is_stop",
                 num_workers=workers,
                 feature_types=feature_types(questions),
-                enable_categorical=True,
                 n_estimators=options.n_estimators,
                 early_stopping_rounds=options.early_stopping_rounds,
                 eval_metric="logloss",

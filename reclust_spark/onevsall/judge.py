@@ -7,8 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, brier_score_loss, f1_score, roc_auc_score
 
 from reclust_spark.onevsall.folds import Plan
 from reclust_spark.onevsall.predict import Floats, decide, sigmoid
@@ -152,6 +150,8 @@ def calibrate(margins: Floats, inside: Bools) -> tuple[float, float]:
     ----------
     Platt (1999). Probabilistic outputs for support vector machines.
     """
+    from sklearn.linear_model import LogisticRegression  # not where people are only scored
+
     n_in = int(inside.sum())
     n_out = len(inside) - n_in
     if not n_in or not n_out or np.ptp(margins) == 0:
@@ -207,6 +207,13 @@ def choose_thresholds(probabilities: Floats, child: Ints) -> Floats:
 
 
 def _figures(probability: Floats, taken: Bools, inside: Bools) -> Figures:
+    from sklearn.metrics import (
+        average_precision_score,
+        brier_score_loss,
+        f1_score,
+        roc_auc_score,
+    )
+
     both = _FEWEST <= inside.sum() <= len(inside) - _FEWEST
     return Figures(
         float(roc_auc_score(inside, probability)) if both else None,

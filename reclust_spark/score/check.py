@@ -21,6 +21,7 @@ _FOUND = pa.schema(
     ]
 )
 BELOW, ABOVE, SILENT = "lies below what the tree's people answered", "lies above it", "silent"
+OTHER_UNITS = "is in other units"
 NEARLY_ALL = 0.95
 FEW = 20
 
@@ -109,9 +110,14 @@ def judge_findings(rows: Iterable[Mapping[str, Any]], usual: Mapping[str, Usual]
         elif row["answers"] >= FEW and n >= NEARLY_ALL * row["answers"]:
             low, high = usual[column]
             side = "below" if row["found"] == BELOW else "above"
-            said = f"is in other units, it seems: {side} the usual {low:g} to {high:g}"
+            said = f"{OTHER_UNITS}, it seems: {side} the usual {low:g} to {high:g}"
             found.append(Mismatch(column, said, n))
     return found
+
+
+def in_other_units(found: Iterable[Mismatch]) -> set[str]:
+    """Return the columns that `judge_findings` says are in other units."""
+    return {mismatch.column for mismatch in found if mismatch.found.startswith(OTHER_UNITS)}
 
 
 def check_units(questions: Sequence[Question], units: Mapping[str, str | None]) -> list[Mismatch]:

@@ -53,9 +53,7 @@ def write_export(
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=f".{home.name}.") as scratch:
             made = Path(scratch, "export")
             _write(made, questions, models, facts)
-            if home.exists():
-                home.replace(Path(scratch, "before"))
-            made.replace(home)
+            _put(made, home, Path(scratch, "before"))
     except OSError as error:
         raise ConfigError(
             where, f"cannot be written ({error.strerror})", "a folder that this user can write",
@@ -76,6 +74,18 @@ def _write(
     tree = facts | {"questions": [q._asdict() for q in questions], "models": rows}
     (home / TREE_FILE).write_text(json.dumps(tree, indent=1, ensure_ascii=False), "utf-8")
     shutil.copyfile(predict.__file__, home / CODE_FILE)
+
+
+def _put(made: Path, home: Path, before: Path) -> None:
+    """Move the new export to its place; what else lies beside an earlier one stays."""
+    if not home.exists():
+        made.replace(home)
+        return
+    if (home / MODEL_FOLDER).exists():
+        (home / MODEL_FOLDER).replace(before)
+    # tree.json last: until then its digests refuse the new models
+    for name in (MODEL_FOLDER, CODE_FILE, TREE_FILE):
+        (made / name).replace(home / name)
 
 
 def _is_foreign(home: Path) -> bool:

@@ -37,6 +37,7 @@ from reclust_spark.score.check import (
     SILENT,
     Usual,
     check_units,
+    in_other_units,
     judge_findings,
     survey_batch,
 )
@@ -187,6 +188,7 @@ class _Scoring:
         ] + units
         others = {mismatch.column for mismatch in units}
         self.present = [name for name in self.present if name not in others]
+        self.left_out: set[str] = set()
 
     def write(self, run_id: str) -> Outcome:
         """Check the table, place its people, and write both tables."""
@@ -220,12 +222,13 @@ class _Scoring:
             )  # fmt: skip
         check_column(options.id, names, "input.id")
         if self.models.questions and not self.present:
-            asked = ", ".join(q.source_column for q in self.models.questions[:10])
+            first = ", ".join(q.source_column for q in self.models.questions[:10])
             raise InputError(
                 self.source.name, "has no column of the questionnaire",
-                asked, "set score.input to a table with these columns",
+                first, "set score.input to a table with these columns",
             )  # fmt: skip
-        used = {options.id, options.weight, *self.present, *options.outside, *options.exclude}
+        asked = {question.source_column for question in self.models.questions}
+        used = {options.id, options.weight, *asked, *options.outside, *options.exclude}
         extra = [name for name in names if name not in used]
         if extra:
             log.warning(
@@ -272,6 +275,7 @@ class _Scoring:
         found = self.mismatches + judge_findings([row.asDict() for row in counts], usual)
         if found:
             self._name(found)
+        self.left_out = in_other_units(found)
         silent = sum(row["n"] for row in counts if row["found"] == SILENT)
         if silent and self.models.models:
             log.warning("%s: %d people gave no answer and stay at /", self.source.name, silent)
@@ -307,7 +311,9 @@ class _Scoring:
 
     def _place(self, frame: DataFrame, run_id: str) -> None:
         shared = self.warehouse.spark.sparkContext.broadcast(self.models)
-        names, untyped = self.present, self.untyped
+        # a column that is in other units all through is no answer to anything
+        names = [f"\0{name}" if name in self.left_out else name for name in self.present]
+        untyped = self.untyped
 
         def place(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             scorer = scorer_of(shared)

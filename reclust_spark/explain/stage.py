@@ -11,6 +11,7 @@ import difflib
 import getpass
 import logging
 import math
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -52,6 +53,7 @@ from reclust_spark.warehouse.names import (
     QUESTION_MAP,
     RUNS,
     TREE,
+    Table,
 )
 from reclust_spark.warehouse.runs import (
     COMPLETE,
@@ -65,7 +67,7 @@ from reclust_spark.warehouse.runs import (
 from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "explain"
-STEP_VERSION = 1
+STEP_VERSION = 2
 HASH_SEED = 42
 
 log = logging.getLogger(__name__)
@@ -132,11 +134,9 @@ class _Explaining:
         staged = self._staged(number, splits).persist(StorageLevel.DISK_ONLY)
         try:
             staged.count()
-            for table in STORED:
-                rows = staged.where(F.col("tag") == table.name).select(*columns_of(table))
-                if table is EXPLANATIONS:
-                    rows = _with_population(rows, staged)
-                self.warehouse.write_version(table, rows.sort("path"), number)
+            # small tables: a commit is mostly waiting, so they wait together
+            with ThreadPoolExecutor(len(STORED)) as writers:
+                list(writers.map(lambda table: self._write_stored(table, staged, number), STORED))
             self._write_labels(number)
             figures = self._figures(staged)
         finally:
@@ -144,6 +144,14 @@ class _Explaining:
         n_rows = max((split.n_rows for split in splits), default=0)
         n_models = sum(len(split.children) for split in splits)
         return Outcome(n_rows, n_models, (*STORED, LABELS), figures)
+
+    def _write_stored(self, table: Table, staged: DataFrame, number: int) -> None:
+        rows = staged.where(F.col("tag") == table.name).select(*columns_of(table))
+        if table is EXPLANATIONS:
+            rows = _with_population(rows, staged)
+        # one file, sorted: a range shuffle would cost more than these few rows
+        rows = rows.coalesce(1).sortWithinPartitions("path")
+        self.warehouse.write_version(table, rows, number)
 
     def _splits(self, number: int) -> list[SplitNode]:
         """Return the split nodes, those with the most work first."""

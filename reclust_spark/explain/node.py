@@ -114,7 +114,7 @@ def explain_node(
     children : sequence of str
         The paths of its children.
     people : NodePeople
-        At most `explain.max_fit_rows` of the node's; noise is among them.
+        Those of the node that are drawn, see `explain.max_fit_rows`; noise is among them.
     questions : tuple of Question
     options : ExplainOptions
     boosters : sequence of xgboost.Booster, optional

@@ -1,8 +1,8 @@
 """`reclust explain` on Spark: every split node in a task of its own, the largest first.
 
-A task sees at most ``explain.max_fit_rows`` of its node's people: those with the smallest hash of
-their id, so that who is sampled at a node is sampled at every node below it, and who is held out of
-the models of one is held out of those of all.
+A task trains on at most ``explain.max_fit_rows`` of its node's people. It sees those with the
+smallest hash of their id, so that who is sampled at a node is sampled at every node below it, and
+who is held out of the models of one is held out of those of all.
 """
 
 from __future__ import annotations
@@ -169,8 +169,11 @@ class _Explaining:
         return sorted(splits, key=lambda s: (-self._rows_seen(s) * len(s.children), s.path))
 
     def _wanted(self, split: SplitNode) -> int:
+        """Return how many people are trained on, tuned and tested on."""
         cap = self.options.max_fit_rows
-        return split.n_rows if cap is None else min(cap, split.n_rows)
+        if cap is None:
+            return split.n_rows
+        return min(round(cap * FOLDS / (FOLDS - 2)), split.n_rows)
 
     def _rows_seen(self, split: SplitNode) -> int:
         """Return how many people a task gets to see."""

@@ -157,7 +157,7 @@ def test_contributions_and_expectation_add_up_to_the_margin(questions):
 
 def test_the_parts_of_a_multi_select_are_summed_person_by_person():
     inputs = answers(BLOCK, 900, missing=0.1, seed=4)
-    inputs[:, 3] = np.where(np.random.default_rng(5).random(900) < 0.7, inputs[:, 1], inputs[:, 3])
+    inputs[:, 3] = np.where(np.random.default_rng(5).random(900) < 0.3, inputs[:, 1], inputs[:, 3])
     score = 0.5 * inputs[:, 0] + 2 * (inputs[:, 1] - inputs[:, 3]) + inputs[:, 4]
     booster, topics = trained(inputs, score, BLOCK), topics_of(BLOCK)
     assert [topic.source_column for topic in topics] == ["age", "media", "town"]

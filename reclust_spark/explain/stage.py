@@ -67,7 +67,7 @@ from reclust_spark.warehouse.runs import (
 from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "explain"
-STEP_VERSION = 2
+STEP_VERSION = 3
 HASH_SEED = 42
 
 log = logging.getLogger(__name__)

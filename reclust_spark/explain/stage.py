@@ -35,7 +35,7 @@ from reclust_spark.explain.records import (
     columns_of,
     to_table,
 )
-from reclust_spark.onevsall.folds import FOLDS, TEST
+from reclust_spark.onevsall.folds import FOLDS, TEST, TRAINING_FOLDS
 from reclust_spark.onevsall.predict import Question, inputs_of
 from reclust_spark.paths import ROOT, child, depth, parent
 from reclust_spark.warehouse import grouped
@@ -173,7 +173,7 @@ class _Explaining:
         cap = self.options.max_fit_rows
         if cap is None:
             return split.n_rows
-        return min(round(cap * FOLDS / (FOLDS - 2)), split.n_rows)
+        return min(round(cap * FOLDS / TRAINING_FOLDS), split.n_rows)
 
     def _rows_seen(self, split: SplitNode) -> int:
         """Return how many people a task gets to see."""

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 FOLDS = 5
+TRAINING_FOLDS = 3
 TEST = 3
 """Folds are dealt in turn: 1 tunes, 3 tests, 0, 2 and 4 train."""
 

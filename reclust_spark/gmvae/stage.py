@@ -1,0 +1,180 @@
+"""`reclust train-gmvae` on Spark: train on the features table, store the model and the latents."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from reclust_spark.config import Config, config_hash
+from reclust_spark.errors import InputError, ReclustError
+from reclust_spark.gmvae import parquet, work
+from reclust_spark.gmvae.backends import base
+from reclust_spark.gmvae.train import Epoch
+from reclust_spark.onevsall.predict import Question
+from reclust_spark.paths import ROOT
+from reclust_spark.warehouse.names import (
+    FEATURE_MAP,
+    FEATURES,
+    GMVAE,
+    GMVAES,
+    LATENTS,
+    PREPARED,
+    QUESTION_MAP,
+)
+from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, latest_version, require
+from reclust_spark.warehouse.tables import Warehouse, schema_of
+
+STAGE = "train-gmvae"
+STEP_VERSION = 1
+KEPT_CLUSTERS = 8
+"""A person's most probable clusters that the latents table keeps."""
+NOT_IN_RESULT = {"cluster_by", "attempts", "checkpoints"}
+"""Options that change who does the work, or what is made of it later, and not the model."""
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    warehouse: Warehouse,
+    config: Config,
+    ledger: Ledger,
+    prepared: int | None = None,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+) -> Result:
+    """Train a GMVAE on the newest features, or reuse the one that they already have.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    config : Config
+    ledger : Ledger
+    prepared : int, optional
+        The prepare_version to train on; the newest complete one by default.
+    on_epoch : callable
+        Called after each epoch, where training is in this process.
+
+    Returns
+    -------
+    Result
+        The gmvae_version.
+
+    Raises
+    ------
+    ConfigError, InputError, RunError
+    """
+    if prepared is None:
+        prepared = latest_version(warehouse, "prepare", PREPARED)
+    prepared = require(prepared, f"warehouse {warehouse.place}", "reclust prepare")
+    settings = config.gmvae.model_dump(exclude=NOT_IN_RESULT)
+    upstream = ledger.fingerprint("prepare", PREPARED, prepared)
+    fingerprint = config_hash({"version": STEP_VERSION, "gmvae": settings, "prepare": upstream})
+    step = Step(STAGE, GMVAE, FEATURES.name, str(prepared), fingerprint, prepared)
+
+    def do(number: int) -> Outcome:
+        return _Training(warehouse, config, prepared, fingerprint, on_epoch).write(number)
+
+    return ledger.run(step, do)
+
+
+class _Training:
+    """One model on its way into the tables."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        config: Config,
+        prepared: int,
+        fingerprint: str,
+        on_epoch: Callable[[Epoch], None],
+    ) -> None:
+        self.warehouse, self.options, self.prepared = warehouse, config.gmvae, prepared
+        self.fingerprint, self.on_epoch = fingerprint, on_epoch
+        self.features = warehouse.read(FEATURES, prepared)
+
+    def write(self, number: int) -> Outcome:
+        job = self._job()
+        found = self._trained(job)
+        row = {
+            "objective": self.options.objective,
+            "k": self.options.k,
+            "bound": found.bound,
+            "epochs": len(found.epochs),
+            "seed": self.options.seed,
+            "model": found.model,
+        }
+        self.warehouse.write_version(GMVAES, self.warehouse.local(GMVAES, [row]), number)
+        self._write_latents(found.model, number)
+        figures = {(ROOT, "bound"): found.bound, (ROOT, "silent_rows"): float(found.silent_rows)}
+        for one in found.epochs:
+            figures[ROOT, f"loss_epoch_{one.number}"] = one.loss
+            figures[ROOT, f"epoch_{one.number}_seconds"] = one.seconds
+        if found.silent_rows:
+            log.warning("%d people answered nothing; they count nothing", found.silent_rows)
+        return Outcome(found.rows, found.rows, (GMVAES, LATENTS), figures)
+
+    def _job(self) -> work.Job:
+        rows = self.warehouse.read(QUESTION_MAP, self.prepared).sort("position").collect()
+        questions = tuple(Question.of(row.asDict()) for row in rows)
+        slots = self.warehouse.read(FEATURE_MAP, self.prepared).sort("slot").collect()
+        groups = parquet.list_row_groups(self.features.inputFiles())
+        people = sum(group.rows for group in groups)
+        if self.options.k > people // 2:
+            raise InputError(
+                f"setting gmvae.k, table {FEATURES.name}",
+                f"{self.options.k} clusters of {people:,} people",
+                f"from 2 to half the people: {people // 2:,}",
+                "set gmvae.k to fewer clusters",
+            )
+        processes = 1 if self.options.backend == "local" else self.options.processes
+        return work.Job(
+            parquet.deal(groups, processes),
+            questions,
+            tuple(row["position"] for row in slots),
+            self.options,
+            self._checkpoints(),
+        )
+
+    def _checkpoints(self) -> str | None:
+        """Return the folder of this training's checkpoints: one that all processes reach."""
+        if self.options.checkpoints is not None:
+            return f"{self.options.checkpoints.rstrip('/')}/{self.fingerprint[:16]}"
+        if not self.warehouse.is_folder:
+            return None
+        return self.warehouse.location(f"_checkpoints_gmvae_{self.fingerprint[:16]}")
+
+    def _trained(self, job: work.Job) -> work.Result:
+        """Run the backend; a run that lost a worker goes on from the last checkpoint."""
+        backend = base.load(self.options.backend)
+        processes = len(job.hands)
+        for attempt in range(1, self.options.attempts + 1):
+            try:
+                found = backend.run(self.warehouse.spark, partial(base.guarded, job), processes)
+                break
+            except ReclustError:
+                raise
+            except Exception as error:
+                if attempt == self.options.attempts:
+                    raise
+                log.warning("attempt %d has failed (%s); the next goes on after its last epoch",
+                            attempt, error)  # fmt: skip
+        if isinstance(found, ReclustError):
+            raise found
+        return found
+
+    def _write_latents(self, model: bytes, number: int) -> None:
+        schema = schema_of(LATENTS, versioned=False)
+        place = f"table {GMVAES.name}, {GMVAE} {number}"
+
+        def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            from reclust_spark.gmvae.latents import encoder
+
+            yield from map(encoder(model, place, KEPT_CLUSTERS), batches)
+
+        rows = self.features.select("row_id", "weight", "features").mapInArrow(encode, schema)
+        self.warehouse.write_version(LATENTS, rows, number)

@@ -1,0 +1,100 @@
+"""Models and checkpoints as safetensors: numbers and a JSON header, nothing that could be run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pyarrow.fs as pafs
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from reclust_spark.errors import InputError
+from reclust_spark.gmvae.columns import Column
+from reclust_spark.gmvae.network import GMVAE, Shape
+from reclust_spark.gmvae.parquet import file_system
+from reclust_spark.gmvae.train import Epoch, State
+
+HEADER = "reclust_gmvae"
+
+
+def to_bytes(model: GMVAE) -> bytes:
+    """Return a model with all that is needed to use it."""
+    header = {
+        "shape": model.shape._asdict(),
+        "columns": [column._asdict() for column in model.heads.columns],
+    }
+    tensors = {name: value.cpu().contiguous() for name, value in model.state_dict().items()}
+    return save(tensors, {HEADER: json.dumps(header)})
+
+
+def from_bytes(blob: bytes, where: str) -> GMVAE:
+    """Return the model of `to_bytes`.
+
+    Parameters
+    ----------
+    blob : bytes
+    where : str
+        Named in the error.
+
+    Raises
+    ------
+    InputError
+        If it is cut short, or something else.
+    """
+    try:
+        tensors, header = load(blob), _header(blob)
+        shape = Shape(**header["shape"])
+        shape = shape._replace(hidden=tuple(shape.hidden))
+        columns = [Column(**c)._replace(start=tuple(c["start"])) for c in header["columns"]]
+        model = GMVAE(shape, columns, np.zeros(shape.n_slots, np.float32), 1.0)
+        model.load_state_dict(tensors)
+    except (SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            where, f"holds no GMVAE of this project ({error})",
+            "what `reclust train-gmvae` wrote", "run `reclust train-gmvae` again",
+        ) from None  # fmt: skip
+    return model.eval()
+
+
+def _header(blob: bytes) -> dict[str, Any]:
+    length = int.from_bytes(blob[:8], "little")
+    return json.loads(json.loads(blob[8 : 8 + length])["__metadata__"][HEADER])
+
+
+class FileKeeper:
+    """Keeps the last checkpoint in a folder that all processes reach.
+
+    Parameters
+    ----------
+    place : str
+        A path, or a URI such as s3://bucket/folder.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    def load(self) -> State | None:
+        """Return the last one, if there is one."""
+        files, folder = file_system(self.place)
+        found = files.get_file_info(f"{folder}/last.safetensors")
+        if found.type == pafs.FileType.NotFound:
+            return None
+        with files.open_input_stream(found.path) as stream:
+            blob = stream.read()
+        epochs = [Epoch(*one) for one in _header(blob)["epochs"]]
+        return State(load(blob), epochs)
+
+    def save(self, state: State) -> None:
+        """Keep one in place of the last: written beside it, then moved over it."""
+        files, folder = file_system(self.place)
+        files.create_dir(folder, recursive=True)
+        tensors = {name: value.detach().cpu().clone() for name, value in state.tensors.items()}
+        header = {HEADER: json.dumps({"epochs": state.epochs})}
+        with files.open_output_stream(f"{folder}/next.safetensors") as stream:
+            stream.write(save(tensors, header))
+        files.move(f"{folder}/next.safetensors", f"{folder}/last.safetensors")
+

@@ -1,0 +1,179 @@
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import adjusted_rand_score
+
+from reclust_spark.config import GmvaeOptions
+from reclust_spark.errors import InputError, RunError
+from reclust_spark.gmvae import columns as c
+from reclust_spark.gmvae import schedule, store
+from reclust_spark.gmvae.group import Alone
+from reclust_spark.gmvae.objective import clusters
+from reclust_spark.gmvae.shard import Shard, epoch, shares
+from reclust_spark.gmvae.train import MAIN, WARM, train
+from reclust_spark.gmvae.work import new_model
+from tests.gmvae_people import KINDS, QUESTIONS, mixed_people
+
+SMALL = {"k": KINDS, "n_latent": 3, "hidden": (32,), "batch_size": 100, "warm_epochs": 5,
+         "max_epochs": 15, "anneal_epochs": 2, "held_out": 0.1}  # fmt: skip
+
+
+def ready(options, n=2000, seed=0):
+    features, inputs, kind = mixed_people(n, seed)
+    summary = c.summarise(features, inputs, QUESTIONS)
+    columns = c.describe(summary, QUESTIONS, range(features.shape[1]))
+    held_out = np.arange(n) % 10 == 0
+    shard = Shard(features, c.targets_of(features, inputs, columns), held_out)
+    return new_model(summary, columns, options), shard, kind
+
+
+class Remembering:
+    def __init__(self, stop_after=None):
+        self.states, self.stop_after = [], stop_after
+
+    def load(self):
+        return self.states[-1] if self.states else None
+
+    def save(self, state):
+        tensors = {name: value.detach().clone() for name, value in state.tensors.items()}
+        self.states.append(state._replace(tensors=tensors, epochs=list(state.epochs)))
+        if len(self.states) == self.stop_after:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("objective", ["concrete", "exact", "vade"])
+def test_the_kinds_of_people_are_found(objective):
+    options = GmvaeOptions(**SMALL, objective=objective)
+    model, shard, kind = ready(options)
+    found = train(model, shard, Alone(), options)
+    with torch.no_grad():
+        shares, places = clusters(found.model, torch.as_tensor(shard.features))
+    assert adjusted_rand_score(kind, shares.argmax(1).numpy()) > 0.9
+    assert places.shape == (len(kind), 3)
+    main = [one for one in found.epochs if one.phase == MAIN]
+    assert [one.phase for one in found.epochs[:5]] == [WARM] * 5
+    assert main[-1].bound > main[0].bound - 1 and found.bound == max(one.bound for one in main)
+
+
+def test_the_same_seed_gives_the_same_model_and_another_seed_another():
+    runs = []
+    for seed in (1, 1, 2):
+        options = GmvaeOptions(**SMALL | {"max_epochs": 2, "seed": seed})
+        model, shard, _ = ready(options)
+        runs.append([one.loss for one in train(model, shard, Alone(), options).epochs])
+    assert runs[0] == runs[1] != runs[2]
+
+
+@pytest.mark.parametrize("stop_after", [2, 5, 8])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(stop_after):
+    options = GmvaeOptions(**SMALL | {"max_epochs": 5})
+    model, shard, _ = ready(options)
+    whole = train(model, shard, Alone(), options)
+    keeper = Remembering(stop_after)
+    model, shard, _ = ready(options)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, shard, Alone(), options, keeper)
+    model, shard, _ = ready(options)
+    resumed = train(model, shard, Alone(), options, keeper)
+    assert [one.loss for one in resumed.epochs] == [one.loss for one in whole.epochs]
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(value, resumed.model.state_dict()[name]), name
+
+
+def test_training_ends_when_the_held_out_bound_rises_no_more():
+    options = GmvaeOptions(**SMALL | {"max_epochs": 200, "patience": 2, "learning_rate": 0.01})
+    model, shard, _ = ready(options, n=500)
+    found = train(model, shard, Alone(), options)
+    main = [one for one in found.epochs if one.phase == MAIN]
+    assert len(main) < 200
+    settled = [one.bound for one in main[2:]]
+    assert max(settled[-2:]) <= max(settled[:-2])
+
+
+def test_a_loss_that_is_no_number_names_step_and_column_and_keeps_the_last_checkpoint():
+    options = GmvaeOptions(**SMALL)
+    model, shard, _ = ready(options)
+    place = [column.name for column in model.heads.columns].index("visits")
+    keeper = Remembering(stop_after=3)
+    with pytest.raises(KeyboardInterrupt):
+        train(model, shard, Alone(), options, keeper)
+    shard.targets[np.flatnonzero(~shard.held_out)[7], place] = np.inf
+    kept = keeper.states[-1]
+    with pytest.raises(RunError, match=r"not a number at step \d+; column 'visits'"):
+        train(ready(options)[0], shard, Alone(), options, keeper)
+    assert keeper.states[-1] is kept
+    assert all(torch.isfinite(value).all() for value in kept.tensors.values())
+
+
+def test_processes_take_equally_many_steps_and_each_person_once():
+    found = shares([1000, 730, 0], 100)
+    assert found.shape == (10, 3)
+    assert found.sum(0).tolist() == [1000, 730, 0]
+    assert found[:, 0].max() <= 100 and found[:, 1].min() >= 73
+
+
+def test_an_epoch_has_everyone_who_is_not_held_out_once():
+    features = np.arange(50, dtype=np.float32)[:, None]
+    shard = Shard(features, features, np.arange(50) % 5 == 0)
+    sizes = shares([40], 16)[:, 0]
+    seen = [epoch(shard, sizes, seed, torch.device("cpu")) for seed in (1, 2)]
+    first, second = (torch.cat([batch.features[:, 0] for batch in one]).tolist() for one in seen)
+    assert sorted(first) == sorted(second) == [i for i in range(50) if i % 5]
+    assert first != second
+
+
+def test_schedules_are_functions_of_the_step():
+    weights = [schedule.kl_weight(step, 4) for step in range(6)]
+    assert weights == [0, 0.25, 0.5, 0.75, 1, 1]
+    assert schedule.kl_weight(0, 0) == 1
+    heat = [schedule.temperature(step, 2, 1.0, 0.25) for step in range(4)]
+    assert heat == pytest.approx([1, 0.5, 0.25, 0.25])
+
+
+def test_a_model_survives_being_stored():
+    options = GmvaeOptions(**SMALL)
+    model, shard, _ = ready(options)
+    again = store.from_bytes(store.to_bytes(model), "here")
+    features = torch.as_tensor(shard.features)
+    for one, other in zip(clusters(model, features), clusters(again, features), strict=True):
+        assert torch.equal(one, other)
+    blob = store.to_bytes(model)
+    for broken in (blob[:-100], blob[:7], b"", b"foreign" * 100):
+        with pytest.raises(InputError, match="table gmvae: holds no GMVAE"):
+            store.from_bytes(broken, "table gmvae")
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "allowed"),
+    [("visits", -1, "whole numbers from 0"), ("visits", 2.5, "whole numbers from 0"),
+     ("trust", 5, "5 levels"), ("party", -1, "3 levels"), ("age", np.inf, "finite")],
+)  # fmt: skip
+def test_an_impossible_answer_names_its_column(column, value, allowed):
+    features, inputs, _ = mixed_people(50, 0)
+    position = [q.source_column for q in QUESTIONS].index(column)
+    inputs[3, position] = value
+    with pytest.raises(InputError, match=f"column '{column}'.*impossible") as caught:
+        c.summarise(features, inputs, QUESTIONS)
+    assert allowed in str(caught.value)
+
+
+def test_shards_summaries_merge_to_the_wholes():
+    features, inputs, _ = mixed_people(500, 3)
+    whole = c.summarise(features, inputs, QUESTIONS)
+    cuts = [slice(0, 120), slice(120, 120), slice(120, 500)]
+    merged = c.merge([c.summarise(features[cut], inputs[cut], QUESTIONS) for cut in cuts])
+    for name, value in whole._asdict().items():
+        np.testing.assert_allclose(getattr(merged, name), value, rtol=1e-9, err_msg=name)
+
+
+def test_every_question_weighs_by_what_it_can_tell():
+    features, inputs, _ = mixed_people(5000, 0)
+    summary = c.summarise(features, inputs, QUESTIONS)
+    columns = {one.name: one for one in c.describe(summary, QUESTIONS, range(6))}
+    weights = np.array([one.weight for one in columns.values()])
+    assert weights.mean() == pytest.approx(1)
+    # a fair choice of five tells more than one of two: it weighs less
+    assert columns["trust"].weight < columns["member"].weight
+    assert columns["party"].family == c.CATEGORICAL and columns["trust"].family == c.CUMULATIVE
+    pixels = c.describe(summary, QUESTIONS[:1] * 1, range(6), c.GREY)
+    assert [one.weight for one in pixels] == [1.0]

@@ -37,15 +37,24 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 @app.command()
 def run(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Do every step in order."""
-    from reclust_spark.pipeline import STEPS
+    from reclust_spark.pipeline import steps_of
 
-    _steps(_resolved(config, settings), STEPS, quiet)
+    resolved = _resolved(config, settings)
+    _steps(resolved, steps_of(resolved), quiet)
 
 
 @app.command()
 def prepare(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Turn the survey table into features of equal influence a question."""
     _steps(_resolved(config, settings), ("prepare",), quiet)
+
+
+@app.command()
+def train_gmvae(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
+    """Train the model that splits populations too large for UMAP; see zoom.engine."""
+    from reclust_spark.pipeline import TRAIN_GMVAE
+
+    _steps(_resolved(config, settings), (TRAIN_GMVAE,), quiet)
 
 
 @app.command()

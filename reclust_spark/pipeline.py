@@ -5,19 +5,32 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 from reclust_spark.config import Config
-from reclust_spark.warehouse.names import PREPARED, TREE
+from reclust_spark.errors import ConfigError
+from reclust_spark.warehouse.names import GMVAE, PREPARED, TREE
 from reclust_spark.warehouse.runs import Ledger, Result
 from reclust_spark.warehouse.session import named_failures, session
 from reclust_spark.warehouse.tables import Warehouse, check_place
 
 STEPS = ("prepare", "zoom", "explain", "score")
+TRAIN_GMVAE = "train-gmvae"
+PACKAGES = {TRAIN_GMVAE: "gmvae"}
+"""Where a step's stage.py lies, where that is not its own name."""
+GMVAE_NEEDS = ("torch", "safetensors")
 WARM_MODULES = {"zoom": "reclust_spark.zoom.warm"}
 """What workers are forked warm from; a step that is not run need not even be installed."""
 
 Listener = Callable[[str], None]
+
+
+def steps_of(config: Config) -> tuple[str, ...]:
+    """Return the steps of `reclust run`; the GMVAE is trained where it is to split the root."""
+    if config.zoom.engine == "gmvae":
+        return (STEPS[0], TRAIN_GMVAE, *STEPS[1:])
+    return STEPS
 
 
 def run_steps(config: Config, steps: Sequence[str], say: Listener = lambda line: None) -> None:
@@ -27,7 +40,7 @@ def run_steps(config: Config, steps: Sequence[str], say: Listener = lambda line:
     ----------
     config : Config
     steps : sequence of str
-        Of `STEPS`.
+        Of `STEPS`, or TRAIN_GMVAE.
     say : callable
         Is told of progress, a line at a time.
 
@@ -58,12 +71,28 @@ def _run_step(
     say: Listener,
 ) -> Result:
     """Run one step; what the others need is not imported, so that scoring runs without UMAP."""
-    stage = importlib.import_module(f"reclust_spark.{step}.stage")
+    stage = _stage_of(step)
+    prepared = versions.get("prepare")
     if step == "prepare":
         return stage.run(warehouse, config, ledger)
+    if step == TRAIN_GMVAE:
+        return stage.run(warehouse, config, ledger, prepared, _tell_epoch(say))
     if step == "zoom":
-        return stage.run(warehouse, config, ledger, versions.get("prepare"), _tell(say))
+        trained = versions.get(TRAIN_GMVAE)
+        return stage.run(warehouse, config, ledger, prepared, trained, _tell(say))
     return stage.run(warehouse, config, ledger, versions.get("zoom"))
+
+
+def _stage_of(step: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"reclust_spark.{PACKAGES.get(step, step)}.stage")
+    except ModuleNotFoundError as error:
+        if error.name not in GMVAE_NEEDS:
+            raise
+        raise ConfigError(
+            f"step {step}", f"{error.name} is not installed", f"an environment with {error.name}",
+            "pip install 'reclust-spark[gmvae]'",
+        ) from None  # fmt: skip
 
 
 @contextmanager
@@ -86,7 +115,19 @@ def _tell(say: Listener) -> Callable[[Any], None]:
     return tell
 
 
+def _tell_epoch(say: Listener) -> Callable[[Any], None]:
+    def tell(epoch: Any) -> None:
+        # the autoencoder of the warm start has no bound
+        bound = "" if epoch.phase == "warm" else f", held-out bound {epoch.bound:,.2f}"
+        say(
+            f"{TRAIN_GMVAE}: epoch {epoch.number} ({epoch.phase}), {epoch.seconds:.1f} s, "
+            f"loss {epoch.loss:,.2f}{bound} nats a person"
+        )
+
+    return tell
+
+
 def _outcome(step: str, result: Result) -> str:
-    name = PREPARED if step == "prepare" else TREE
+    name = {"prepare": PREPARED, TRAIN_GMVAE: GMVAE}.get(step, TREE)
     how = "nothing has changed, reused" if result.reused else "wrote its rows of"
     return f"{how} {name} {result.version}"

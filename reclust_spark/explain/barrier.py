@@ -10,7 +10,6 @@ import logging
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -18,7 +17,7 @@ from pyspark.sql import functions as F
 from reclust_spark.config import ExplainOptions
 from reclust_spark.onevsall.fit import feature_types, parameters
 from reclust_spark.onevsall.predict import Question, inputs_of
-from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.lists import lists_of, matrix
 
 TRAIN, STOP = "train", "stop"
 
@@ -55,12 +54,9 @@ def fit_children(
         for batch in batches:
             if not batch.num_rows:
                 continue
-            answers = pa.chunked_array([batch.column("answers")])
-            inputs = inputs_of(grouped.matrix(answers, np.arange(batch.num_rows)), questions)
-            offsets = np.arange(len(inputs) + 1, dtype=np.int32) * inputs.shape[1]
-            lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(inputs.ravel()))
-            rest = [batch.column("child"), batch.column("use")]
-            yield pa.RecordBatch.from_arrays([lists, *rest], names=["inputs", "child", "use"])
+            inputs = inputs_of(matrix(batch.column("answers")), questions)
+            columns = [lists_of(inputs), batch.column("child"), batch.column("use")]
+            yield pa.RecordBatch.from_arrays(columns, names=["inputs", "child", "use"])
 
     rows = people.select("answers", "child", "use").mapInArrow(
         indexed, "inputs array<float>, child int, use string"

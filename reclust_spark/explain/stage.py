@@ -39,6 +39,7 @@ from reclust_spark.onevsall.folds import FOLDS, TEST, TRAINING_FOLDS
 from reclust_spark.onevsall.predict import Question, inputs_of
 from reclust_spark.paths import ROOT, child, depth, parent
 from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.lists import matrix
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     BY_ANALYST,
@@ -299,7 +300,7 @@ def people_of(table: pa.Table, questions: tuple[Question, ...], most: int) -> No
     """
     ids = table["row_id"].to_numpy().astype(object)
     order = np.lexsort((ids, table["hash"].to_numpy()))
-    answers = grouped.matrix(table["answers"], order)[:most]
+    answers = matrix(table["answers"], order)[:most]
     order = order[:most]
     return NodePeople(
         ids[order],

@@ -16,6 +16,8 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
+from reclust_spark.warehouse.lists import matrix, order_by
+
 READERS = 8
 
 
@@ -100,12 +102,9 @@ def read(groups: Sequence[RowGroup], n_slots: int, n_positions: int) -> People:
         return People(np.empty(0, object), np.empty((0, n_slots), np.float32),
                       np.empty((0, n_positions), np.float32))  # fmt: skip
     whole = pa.concat_tables(tables)
-    ids = whole["row_id"].to_numpy().astype(object)
-    order = np.argsort(ids, kind="stable")
-    position = np.empty(len(order), dtype=np.intp)
-    position[order] = np.arange(len(order))
-    features = _matrix(whole["features"], position, n_slots)
-    return People(ids[order], features, _matrix(whole["answers"], position, n_positions))
+    order = order_by(whole["row_id"])
+    ids = whole["row_id"].to_numpy()[order]
+    return People(ids, matrix(whole["features"], order), matrix(whole["answers"], order))
 
 
 def file_system(place: str) -> tuple[pafs.FileSystem, str]:
@@ -117,14 +116,3 @@ def file_system(place: str) -> tuple[pafs.FileSystem, str]:
     if "://" not in place:
         return pafs.LocalFileSystem(), place
     return pafs.FileSystem.from_uri(place)
-
-
-def _matrix(column: pa.ChunkedArray, position: np.ndarray, width: int) -> np.ndarray:
-    """Return equally long lists as a matrix, each at its position."""
-    values = np.empty((len(position), width), dtype=np.float32)
-    at = 0
-    for chunk in column.chunks:
-        rows = np.asarray(chunk.flatten()).reshape(len(chunk), width)
-        values[position[at : at + len(chunk)]] = rows
-        at += len(chunk)
-    return values

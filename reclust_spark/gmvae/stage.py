@@ -7,17 +7,17 @@ import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import functions as F
 
 from reclust_spark.config import Config, config_hash
-from reclust_spark.errors import InputError, ReclustError
+from reclust_spark.errors import InputError, ReclustError, RunError
 from reclust_spark.gmvae import parquet, work
 from reclust_spark.gmvae.backends import base
 from reclust_spark.gmvae.train import Epoch
 from reclust_spark.onevsall.predict import Question
 from reclust_spark.paths import ROOT
+from reclust_spark.warehouse.files import place_of
 from reclust_spark.warehouse.names import (
     FEATURE_MAP,
     FEATURES,
@@ -76,10 +76,11 @@ def run(
     fingerprint = config_hash({"version": STEP_VERSION, "gmvae": settings, "prepare": upstream})
     step = Step(STAGE, GMVAE, FEATURES.name, str(prepared), fingerprint, prepared)
 
-    def do(number: int) -> Outcome:
-        return _Training(warehouse, config, prepared, fingerprint, on_epoch).write(number)
-
-    return ledger.run(step, do)
+    training = _Training(warehouse, config, prepared, fingerprint, on_epoch)
+    result = ledger.run(step, training.write)
+    # not before the manifest has the model: until then a new run goes on from them
+    training.drop_checkpoints()
+    return result
 
 
 class _Training:
@@ -104,7 +105,7 @@ class _Training:
             "objective": self.options.objective,
             "k": self.options.k,
             "bound": found.bound,
-            "epochs": len(found.epochs),
+            "n_epochs": len(found.epochs),
             "seed": self.options.seed,
             "model": found.model,
         }
@@ -148,6 +149,13 @@ class _Training:
             return None
         return self.warehouse.location(f"_checkpoints_gmvae_{self.fingerprint[:16]}")
 
+    def drop_checkpoints(self) -> None:
+        """Remove what a killed run would have gone on from."""
+        folder = self._checkpoints()
+        if folder is not None:
+            place = place_of(self.warehouse.spark, folder)
+            place.files.delete(place.path, True)
+
     def _trained(self, job: work.Job) -> work.Result:
         """Run the backend; a run that lost a worker goes on from the last checkpoint."""
         backend = base.load(self.options.backend)
@@ -158,10 +166,7 @@ class _Training:
                 break
             except ReclustError:
                 raise
-            except Exception as error:
-                if attempt == self.options.attempts:
-                    raise
-                log.warning("attempt %d has failed (%s); the next goes on after its last epoch",
+    XX                log.warning("attempt %d has failed (%s); the next goes on after its last epoch",
                             attempt, error)  # fmt: skip
         if isinstance(found, ReclustError):
             raise found

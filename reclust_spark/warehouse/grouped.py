@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -47,34 +45,3 @@ def map_groups(
     # that falls free the next
     placed = frame.repartitionById(groups, F.col(RANK))
     return placed.groupBy(RANK).applyInArrow(apply, schema)
-
-
-def matrix(column: pa.ChunkedArray, order: np.ndarray) -> np.ndarray:
-    """Return a column of equally long lists as a matrix.
-
-    Parameters
-    ----------
-    column : ChunkedArray of list<float>, length n_rows
-    order : ndarray of int, shape (n_rows,)
-        The row wanted at each position.
-
-    Returns
-    -------
-    ndarray of float32, shape (n_rows, length of a list)
-    """
-    position = np.empty(len(order), dtype=np.intp)
-    position[order] = np.arange(len(order))
-    width = len(column[0])
-    values = np.empty((len(order), width), dtype=np.float32)
-    at = 0
-    # chunk by chunk: joined, the lists of a large group would pass Arrow's 2**31 values an array
-    for chunk in column.chunks:
-        rows = np.asarray(chunk.flatten()).reshape(len(chunk), width)
-        values[position[at : at + len(chunk)]] = rows
-        at += len(chunk)
-    return values
-
-
-def order_by(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the order that sorts a column of strings, by their UTF-8 bytes."""
-    return np.asarray(pc.sort_indices(column), dtype=np.intp)

@@ -39,6 +39,7 @@ class Table(NamedTuple):
 
 TREE = "tree_version"
 PREPARED = "prepare_version"
+GMVAE = "gmvae_version"
 
 RUNS = Table(
     "runs",
@@ -52,6 +53,7 @@ RUNS = Table(
         "input_table": "string",
         "input_version": "string",
         "prepare_version": "int",
+        "gmvae_version": "int",
         "tree_version": "int",
         "output_versions": "string",
         "step_hash": "string",
@@ -163,6 +165,39 @@ OUTSIDE = Table(
     },
     ("row_id", "source_column"),
     PREPARED,
+)
+
+GMVAES = Table(
+    "gmvaes",
+    "a trained GMVAE",
+    {
+        "gmvae_version": "int",
+        "objective": "string",
+        "k": "int",
+        "seed": "bigint",
+        "bound": "double",
+        "n_epochs": "int",
+        "model": "binary",
+    },
+    (),
+    GMVAE,
+    ("objective", "k", "seed", "bound", "n_epochs", "model"),
+)
+
+LATENTS = Table(
+    "latents",
+    "a person's place in a GMVAE: the most probable clusters, falling, and the mean of z",
+    {
+        "gmvae_version": "int",
+        "row_id": "string",
+        "weight": "double",
+        "clusters": "array<int>",
+        "probabilities": "array<float>",
+        "z": "array<float>",
+    },
+    ("row_id",),
+    GMVAE,
+    ("weight", "clusters", "probabilities", "z"),
 )
 
 NODES = Table(
@@ -369,6 +404,8 @@ TABLES = (
     FEATURE_MAP,
     FEATURES,
     OUTSIDE,
+    GMVAES,
+    LATENTS,
     NODES,
     ASSIGNMENTS,
     EMBEDDINGS,

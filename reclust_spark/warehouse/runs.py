@@ -19,7 +19,7 @@ from pyspark.sql import functions as F
 from reclust_spark import __version__
 from reclust_spark.config import Config, config_hash
 from reclust_spark.errors import InputError
-from reclust_spark.warehouse.names import METRICS, PREPARED, RUNS, TREE, Table
+from reclust_spark.warehouse.names import GMVAE, METRICS, PREPARED, RUNS, TREE, Table
 from reclust_spark.warehouse.tables import Warehouse
 
 SECRET = re.compile(r"secret|password|token|access[.]?key", re.IGNORECASE)
@@ -37,13 +37,15 @@ class Step:
     stage : str
         ``prepare``, ``zoom`` …
     version_column : str
-        ``prepare_version`` or ``tree_version``.
+        ``prepare_version``, ``gmvae_version`` or ``tree_version``.
     input_table, input_version : str
         What it reads.
     fingerprint : str
         A hash of all that decides the result: input version, settings, STEP_VERSION.
     prepare_version : int or None
-        The version of the features a tree is built on.
+        The version of the features a model or a tree is built on.
+    gmvae_version : int or None
+        The version of the GMVAE whose clusters are a tree's first.
     version : int or None
         The version that the step's rows belong to where it makes none of its own: a tree's.
     """
@@ -54,6 +56,7 @@ class Step:
     input_version: str
     fingerprint: str
     prepare_version: int | None = None
+    gmvae_version: int | None = None
     version: int | None = None
 
 
@@ -193,8 +196,10 @@ class Ledger:
             "finished_at": datetime.now(UTC),
             "input_table": step.input_table,
             "input_version": step.input_version,
-            PREPARED: number if step.version_column == PREPARED else step.prepare_version,
-            TREE: number if step.version_column == TREE else None,
+            PREPARED: step.prepare_version,
+            GMVAE: step.gmvae_version,
+            TREE: None,
+            step.version_column: number,
             "output_versions": json.dumps(
                 {table.name: self.warehouse.delta_version(table) for table in tables}
             ),
@@ -216,13 +221,25 @@ def _without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
     return settings | {"spark": settings["spark"] | {"conf": hidden}}
 
 
-def latest_version(warehouse: Warehouse, stage: str, version_column: str) -> int | None:
-    """Return the version that a stage completed or reused last, or None."""
+def latest_version(
+    warehouse: Warehouse, stage: str, version_column: str, prepared: int | None = None
+) -> int | None:
+    """Return the version that a stage completed or reused last, or None.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    stage, version_column : str
+    prepared : int, optional
+        Only versions that were built on this prepare_version.
+    """
     if not warehouse.exists(RUNS.name):
         return None
     rows = warehouse.read(RUNS).where(
         (F.col("stage") == stage) & F.col("status").isin(COMPLETE, REUSED)
     )
+    if prepared is not None:
+        rows = rows.where(F.col(PREPARED) == prepared)
     row = rows.orderBy(F.desc("finished_at")).first()
     return None if row is None else int(row[version_column])
 

@@ -80,7 +80,7 @@ def zoom_array(
 
 def _options(zoom_options: dict[str, object]) -> ZoomOptions:
     try:
-        return ZoomOptions.model_validate(zoom_options)
+        options = ZoomOptions.model_validate(zoom_options)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -90,6 +90,12 @@ def _options(zoom_options: dict[str, object]) -> ZoomOptions:
             ", ".join(ZoomOptions.model_fields),
             "mend or remove it",
         ) from None
+    if options.engine != "auto":
+        raise ConfigError(
+            "zoom option engine", f"found {options.engine!r}",
+            "auto: the tables that a GMVAE leaves are Spark's", "use `reclust zoom` for it",
+        )  # fmt: skip
+    return options
 
 
 def _rows(X: ArrayLike, ids: Sequence[object] | None, weights: ArrayLike | None) -> Rows:

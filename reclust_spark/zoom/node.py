@@ -94,8 +94,8 @@ def split(rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions) ->
         else:
             flat = embed(patterns.values, 2, seed, options)
             xy = spread(flat, patterns, options.n_neighbors, seed)
-        trust = _trustworthiness(patterns.values, flat, seed, options.metric)
-        labels, strength, persistence = _cluster(everyone, min_cluster_size, options)
+        trust = trustworthiness_of(patterns.values, flat, seed, options.metric)
+        labels, strength, persistence = cluster(everyone, min_cluster_size, options)
     if len(persistence) < 2:
         return Split(ONE_CLUSTER, *nothing, xy, trust)
     return Split(None, labels, strength, persistence, xy, trust)
@@ -122,7 +122,7 @@ def medoid(features: Floats, seed: int, metric: str) -> int:
     return int(sample[totals.argmin()])
 
 
-def _cluster(
+def cluster(
     places: Floats, min_cluster_size: int, options: ZoomOptions
 ) -> tuple[Ints, NDArray[np.float64], NDArray[np.float64]]:
     """Cluster by HDBSCAN and number the clusters by falling size, then by first row."""
@@ -143,7 +143,7 @@ def _cluster(
     return number[found], np.asarray(model.probabilities_, dtype=np.float64), persistence
 
 
-def _trustworthiness(values: Floats, places: Floats, seed: int, metric: str) -> float | None:
+def trustworthiness_of(values: Floats, places: Floats, seed: int, metric: str) -> float | None:
     """Share of map neighbours that are neighbours in the answers too (Venna & Kaski 2001)."""
     from sklearn.manifold import trustworthiness
 

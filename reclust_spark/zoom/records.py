@@ -68,8 +68,20 @@ def to_table(growth: Growth) -> pa.Table:
         With the columns of `SCHEMA`; what a tag does not use is null.
     """
     nodes = [*growth.nodes, *(one.node for one in growth.open)]
+    return pa.concat_tables([nodes_table(nodes, growth.seconds), people_table(growth)])
+
+
+def nodes_table(nodes: list[Node], seconds: Mapping[str, float]) -> pa.Table:
+    """Turn nodes, and the seconds that each took to fit, into tagged rows."""
+    columns: dict[str, Any] = {
+        name: [getattr(node, name) for node in nodes] for name in Node._fields
+    }
+    return _part(NODE, columns | {"seconds": [seconds.get(node.path) for node in nodes]})
+
+
+def people_table(growth: Growth) -> pa.Table:
+    """Turn people's places and maps into tagged rows, and leave the nodes out."""
     parts = [
-        _part(NODE, _node_columns(nodes, growth.seconds)),
         _part(PLACED, _frame_columns(assignments_frame(growth.placed), ASSIGNMENTS.columns)),
         _part(MAPPED, _frame_columns(embeddings_frame(growth.maps), EMBEDDINGS.columns)),
     ]
@@ -92,13 +104,6 @@ def to_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
     dict of str to Node
     """
     return {row["path"]: Node(*(row[name] for name in Node._fields)) for row in rows}
-
-
-def _node_columns(nodes: list[Node], seconds: Mapping[str, float]) -> dict[str, Any]:
-    columns: dict[str, Any] = {
-        name: [getattr(node, name) for node in nodes] for name in Node._fields
-    }
-    return columns | {"seconds": [seconds.get(node.path) for node in nodes]}
 
 
 def _frame_columns(frame: Any, names: Mapping[str, str]) -> dict[str, Any]:

@@ -8,22 +8,27 @@ one commit, so a killed run goes on after its last complete wave.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from reclust_spark.config import Config, ZoomOptions, config_hash
 from reclust_spark.paths import ROOT
 from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.lists import matrix, order_by
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     EMBEDDINGS,
     FEATURES,
+    GMVAE,
+    LATENTS,
     NODES,
     PREPARED,
     TREE,
@@ -31,15 +36,48 @@ from reclust_spark.warehouse.names import (
 )
 from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, latest_version, require
 from reclust_spark.warehouse.tables import Warehouse
+from reclust_spark.zoom.latent import (
+    GMVAE_ENGINE,
+    Latents,
+    Plane,
+    Standing,
+    describe_root,
+    in_sample,
+    latents_of,
+    place,
+    split_latents,
+    standing,
+)
 from reclust_spark.zoom.node import Rows
-from reclust_spark.zoom.records import MAPPED, NODE, OPEN, PLACED, STAGED_DDL, to_nodes, to_table
+from reclust_spark.zoom.records import (
+    MAPPED,
+    NODE,
+    OPEN,
+    PLACED,
+    STAGED_DDL,
+    nodes_table,
+    people_table,
+    to_nodes,
+    to_table,
+)
 from reclust_spark.zoom.tables import node_rows
-from reclust_spark.zoom.tree import Node, grow, root_of, unseen_root
+from reclust_spark.zoom.tree import (
+    UMAP_HDBSCAN,
+    Engine,
+    Node,
+    given_cluster_size,
+    grow,
+    root_of,
+    stop_before_fit,
+    unseen_root,
+)
 
 STAGE = "zoom"
 STEP_VERSION = 1
-NOT_IN_RESULT = {"inline_rows"}
-"""Options that change how the work is cut and never what comes out."""
+NOT_IN_RESULT = {"inline_rows", "engine"}
+"""Options that change how the work is cut and never what comes out, or that count elsewhere."""
+TRAIN_GMVAE = "train-gmvae"
+"""The stage that trains what `zoom.engine: gmvae` splits the root by."""
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +105,7 @@ def run(
     config: Config,
     ledger: Ledger,
     prepared: int | None = None,
+    gmvae: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Result:
     """Build the tree on the newest features, or reuse the one that they already have.
@@ -78,6 +117,9 @@ def run(
     ledger : Ledger
     prepared : int, optional
         The prepare_version to build on; the newest complete one by default.
+    gmvae : int, optional
+        The gmvae_version that splits the root under `zoom.engine: gmvae`; by default the newest
+        of that prepare_version.
     on_progress : callable
         Called after each wave.
 
@@ -89,20 +131,28 @@ def run(
     Raises
     ------
     InputError
-        If nothing has been prepared.
+        If nothing has been prepared, or no GMVAE trained that is to split the root.
     """
     if prepared is None:
         prepared = latest_version(warehouse, "prepare", PREPARED)
     prepared = require(prepared, f"warehouse {warehouse.place}", "reclust prepare")
     settings = config.zoom.model_dump(exclude=NOT_IN_RESULT)
     upstream = ledger.fingerprint("prepare", PREPARED, prepared)
-    fingerprint = config_hash({"version": STEP_VERSION, "zoom": settings, "prepare": upstream})
-    step = Step(STAGE, TREE, FEATURES.name, str(prepared), fingerprint, prepared)
+    identity = {"version": STEP_VERSION, "zoom": settings, "prepare": upstream}
+    if config.zoom.engine == GMVAE_ENGINE:
+        if gmvae is None:
+            gmvae = latest_version(warehouse, TRAIN_GMVAE, GMVAE, prepared)
+        place = f"warehouse {warehouse.place}, {PREPARED} {prepared}"
+        gmvae = require(gmvae, place, f"reclust {TRAIN_GMVAE}")
+        trained = ledger.fingerprint(TRAIN_GMVAE, GMVAE, gmvae)
+        identity |= {"gmvae": trained, "cluster_by": config.gmvae.cluster_by}
+    fingerprint = config_hash(identity)
+    step = Step(STAGE, TREE, FEATURES.name, str(prepared), fingerprint, prepared, gmvae)
 
     staging = f"_staging_zoom_{fingerprint[:16]}"
 
     def work(number: int) -> Outcome:
-        return _Zoom(warehouse, config.zoom, prepared, staging, on_progress).build(number)
+        return _Zoom(warehouse, config, prepared, gmvae, staging, on_progress).build(number)
 
     result = ledger.run(step, work)
     # not before the manifest has the tree: until then a new run starts from what is staged
@@ -116,12 +166,15 @@ class _Zoom:
     def __init__(
         self,
         warehouse: Warehouse,
-        options: ZoomOptions,
+        config: Config,
         prepared: int,
+        gmvae: int | None,
         staging: str,
         on_progress: Callable[[Progress], None],
     ) -> None:
-        self.warehouse, self.options = warehouse, options
+        self.warehouse, self.options = warehouse, config.zoom
+        self.cluster_by = config.gmvae.cluster_by
+        self.latents = None if gmvae is None else warehouse.read(LATENTS, gmvae)
         self.staging, self.on_progress = staging, on_progress
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
         self.population = self.features.count()
@@ -131,7 +184,10 @@ class _Zoom:
         waves, nodes = self._resume()
         while frontier := _open(nodes):
             log.info("wave %d: %d nodes open", waves, len(frontier))
-            self._wave(waves, frontier)
+            if self._has_given_clusters(frontier[0]):
+                self._place_at_root()
+            else:
+                self._wave(waves, frontier)
             nodes |= self._staged_nodes(waves)
             waves += 1
             self._report(waves, nodes)
@@ -152,33 +208,101 @@ class _Zoom:
     def _wave(self, wave: int, frontier: list[Node]) -> None:
         """Fit the open nodes and stage what they give, as one action."""
         options, population = self.options, self.population
+        by_latents = self.latents is not None and frontier[0].path == ROOT
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
             from reclust_spark.zoom.warm import enable_compile_cache
 
             enable_compile_cache()
-            order = grouped.order_by(table["row_id"])
+            order = order_by(table["row_id"])
             rows = Rows(
                 table["row_id"].to_numpy()[order],
-                grouped.matrix(table["features"], order),
+                matrix(table["features"], order),
                 table["weight"].to_numpy()[order],
             )
             node = frontier[rank]
             if node.path == ROOT:
                 node = root_of(rows, options)
             strength = table["strength"].to_numpy()[order].astype(np.float64)
-            return to_table(grow(node, rows, strength, population, options))
+            engine = UMAP_HDBSCAN
+            if by_latents:
+                z = matrix(table["z"], order)
+                engine = Engine(GMVAE_ENGINE, partial(split_latents, z=z))
+            return to_table(grow(node, rows, strength, population, options, engine))
 
         people = self._people(wave, frontier)
         schema = StructType.fromDDL(STAGED_DDL)
         grown = grouped.map_groups(people, len(frontier), fit, schema)
         self.warehouse.append_staged(self.staging, grown.withColumn("wave", F.lit(wave)), wave)
 
+    def _has_given_clusters(self, node: Node) -> bool:
+        """Tell whether a node is a root whose clusters are those of a GMVAE."""
+        if node.path != ROOT or self.latents is None or self.cluster_by != "argmax":
+            return False
+        return stop_before_fit(ROOT, self.population, self.population, self.options) is None
+
+    def _place_at_root(self) -> None:
+        """Stage the first wave from the latents, row by row: no worker holds the population."""
+        started = time.perf_counter()
+        stands = standing(self._sizes, given_cluster_size(self.population, self.options))
+        sample, features = self._sample(stands)
+        weights = self._weights(stands)
+        nodes, plane = describe_root(
+            sample, features, stands, weights, self.population, self.options
+        )
+
+        def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                placed = place(latents_of(batch), stands, plane, nodes)
+                yield from people_table(placed).to_batches()
+
+        schema = StructType.fromDDL(STAGED_DDL)
+        people = self.latents.mapInArrow(stage, schema)
+        seconds = {ROOT: time.perf_counter() - started}
+        born = self.warehouse.spark.createDataFrame(nodes_table(nodes, seconds), schema)
+        staged = people.unionByName(born).withColumn("wave", F.lit(0))
+        self.warehouse.append_staged(self.staging, staged, 0)
+
+    def _sizes(self, dissolved: list[int]) -> dict[int, int]:
+        """Return how many people each of the GMVAE's clusters has that is not dissolved."""
+        chosen = self.latents.groupBy(_first_of(F.col("clusters"), dissolved).alias("cluster"))
+        rows = chosen.count().collect()
+        return {row["cluster"]: row["count"] for row in rows if row["cluster"] is not None}
+
+    def _weights(self, stands: Standing) -> tuple[float, list[float]]:
+        """Return the sums of everyone's weights, and of each child's."""
+        clusters = stands.clusters.tolist()
+        chosen = F.get(F.filter("clusters", lambda one: one.isin(clusters)), 0)
+        # as decimals they have one sum, in whatever order they come
+        exact = F.sum(F.col("weight").cast("decimal(38,18)"))
+        rows = self.latents.groupBy(chosen.alias("cluster")).agg(exact.alias("weight")).collect()
+        of = {row["cluster"]: row["weight"] for row in rows}
+        return float(sum(of.values())), [float(of[cluster]) for cluster in clusters]
+
+    def _sample(self, stands: Standing) -> tuple[Latents, np.ndarray]:
+        """Return the latents and features of the people that stand for all, sorted by row_id."""
+        population = self.population
+        width = len(self.features.select("features").first()[0])
+
+        def choose(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                chosen = in_sample(latents_of(batch), stands, population, width)[1]
+                yield batch.filter(pa.array(chosen))
+
+        latents = self.latents.drop(GMVAE)
+        sample = latents.mapInArrow(choose, latents.schema)
+        rows = sample.join(self.features.select("row_id", "features"), "row_id").toArrow()
+        order = order_by(rows["row_id"])
+        return latents_of(rows.take(order)), matrix(rows["features"], order)
+
     def _people(self, wave: int, frontier: list[Node]) -> DataFrame:
         """Return the features of everyone at an open node, with the node's rank."""
         if frontier[0].path == ROOT:
             nothing = F.lit(None).cast("double").alias("strength")
-            return self.features.select("*", nothing, F.lit(0).alias(grouped.RANK))
+            everyone = self.features.select("*", nothing, F.lit(0).alias(grouped.RANK))
+            if self.latents is None:
+                return everyone
+            return everyone.join(self.latents.select("row_id", "z"), "row_id")
         ranks = {node.path: rank for rank, node in enumerate(frontier)}
         rank_of = F.create_map(*(F.lit(x) for pair in ranks.items() for x in pair))
         staged = self.warehouse.read_named(self.staging)
@@ -219,6 +343,11 @@ def _open(nodes: dict[str, Node]) -> list[Node]:
     """Return the nodes that wait for a fit, the largest first."""
     waiting = [node for node in nodes.values() if node.engine is None and node.stop_reason is None]
     return sorted(waiting, key=lambda node: (-node.n_rows, node.path))
+
+
+def _first_of(clusters: Column, dissolved: list[int]) -> Column:
+    """Return the first cluster of a list that is not dissolved, or null."""
+    return F.get(F.filter(clusters, lambda one: ~one.isin(dissolved)) if dissolved else clusters, 0)
 
 
 def _columns(table: Table) -> list[str]:

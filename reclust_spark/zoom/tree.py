@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -22,7 +23,23 @@ from reclust_spark.warehouse.names import MAX_DEPTH, TOO_SMALL
 from reclust_spark.zoom.arrays import Floats, Ints
 from reclust_spark.zoom.node import NOISE, Rows, Split, medoid, split
 
-ENGINE = "umap_hdbscan"
+
+class Engine(NamedTuple):
+    """A way to split a node.
+
+    Attributes
+    ----------
+    name : str
+        As `nodes.engine` has it.
+    split : callable
+        From a node's rows, its seed, the smallest cluster in rows and the options to a `Split`.
+    """
+
+    name: str
+    split: Callable[[Rows, int, int, ZoomOptions], Split]
+
+
+UMAP_HDBSCAN = Engine("umap_hdbscan", split)
 
 
 class Node(NamedTuple):
@@ -126,6 +143,20 @@ def cluster_size(path: str, n_rows: int, population: int, options: ZoomOptions) 
     size = options.min_cluster_size
     if path == ROOT and options.root_min_cluster_size is not None:
         size = options.root_min_cluster_size
+    return _least(size, n_rows, population, options)
+
+
+def given_cluster_size(population: int, options: ZoomOptions) -> int:
+    """Return the smallest cluster allowed at a root whose clusters are given, in rows, at least 2.
+
+    `min_cluster_size` is how HDBSCAN looks for clusters; of those that another has found only the
+    ones are dissolved that no tree may have.
+    """
+    size = options.root_min_cluster_size
+    return _least(2 if size is None else size, population, population, options)
+
+
+def _least(size: float, n_rows: int, population: int, options: ZoomOptions) -> int:
     rows = size * n_rows if size < 1 else size
     # a product such as .05 * 60 is a hair above 3: rounding first keeps the ceiling honest
     return max(2, math.ceil(round(max(rows, options.min_share * population), 6)))
@@ -151,7 +182,12 @@ def unseen_root(population: int, options: ZoomOptions) -> Node:
 
 
 def grow(
-    node: Node, rows: Rows, strength: NDArray[np.float64], population: int, options: ZoomOptions
+    node: Node,
+    rows: Rows,
+    strength: NDArray[np.float64],
+    population: int,
+    options: ZoomOptions,
+    engine: Engine = UMAP_HDBSCAN,
 ) -> Growth:
     """Split a node; finish children of up to ``inline_rows`` to their leaves, leave others open.
 
@@ -166,6 +202,8 @@ def grow(
     population : int
         The rows of the whole table.
     options : ZoomOptions
+    engine : Engine
+        Splits the node itself; those below it are embedded and clustered.
 
     Returns
     -------
@@ -175,7 +213,8 @@ def grow(
     todo = deque([_Task(node, rows, strength)])
     while todo:
         task = todo.popleft()
-        for born in _visit(task, population, options, growth):
+        how = engine if task.node is node else UMAP_HDBSCAN
+        for born in _visit(task, population, options, how, growth):
             if len(born.rows.ids) <= options.inline_rows or _is_leaf(born, population, options):
                 todo.append(born)
             else:
@@ -183,7 +222,9 @@ def grow(
     return growth
 
 
-def _visit(task: _Task, population: int, options: ZoomOptions, growth: Growth) -> list[_Task]:
+def _visit(
+    task: _Task, population: int, options: ZoomOptions, engine: Engine, growth: Growth
+) -> list[_Task]:
     """Fit one node, record what is final and return its children."""
     node, rows = task.node, task.rows
     reason = stop_before_fit(node.path, node.n_rows, population, options)
@@ -193,9 +234,9 @@ def _visit(task: _Task, population: int, options: ZoomOptions, growth: Growth) -
         return []
     started = time.perf_counter()
     size = cluster_size(node.path, node.n_rows, population, options)
-    found = split(rows, node.seed, size, options)
+    found = engine.split(rows, node.seed, size, options)
     growth.seconds[node.path] = time.perf_counter() - started
-    growth.nodes.append(_fitted(node, found))
+    growth.nodes.append(_fitted(node, found, engine.name))
     is_split = found.stop_reason is None
     if found.xy is not None:
         children = found.labels if is_split else np.full(len(rows.ids), NOISE, dtype=np.intp)
@@ -229,13 +270,13 @@ def _born(path: str, rows: Rows, persistence: float | None, options: ZoomOptions
     return Node(path, len(rows.ids), weight, persistence, str(rows.ids[central]), seed)
 
 
-def _fitted(node: Node, found: Split) -> Node:
+def _fitted(node: Node, found: Split, engine: str) -> Node:
     is_split = found.stop_reason is None
     return node._replace(
         stop_reason=found.stop_reason,
         n_children=len(found.persistence) if is_split else 0,
         n_noise=int((found.labels == NOISE).sum()),
-        engine=ENGINE,
+        engine=engine,
         n_fit=node.n_rows,
         trustworthiness=found.trustworthiness,
     )

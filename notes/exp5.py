@@ -1,5 +1,5 @@
 import sys, time, json, argparse, numpy as np, torch
-sys.path.insert(0,"/tmp/w/gm")
+sys.path.insert(0,"/tmp/w/draft")
 from reclust_spark.gmvae import columns as C, distributions as d, mixture, schedule
 from reclust_spark.gmvae.network import GMVAE, Shape
 from reclust_spark.gmvae.objective import OBJECTIVES, Batch, bound, clusters

@@ -79,7 +79,7 @@ def _run_step(
         return stage.run(warehouse, config, ledger, prepared, _tell_epoch(say))
     if step == "zoom":
         trained = versions.get(TRAIN_GMVAE)
-        return stage.run(warehouse, config, ledger, prepared, trained, _tell(say))
+        return stage.run(warehouse, config, ledger, prepared, _tell(say), trained)
     return stage.run(warehouse, config, ledger, versions.get("zoom"))
 
 

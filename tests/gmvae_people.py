@@ -1,6 +1,8 @@
 """A mixed survey whose people are of three kinds, as `features` and `answers` would hold it."""
 
 import numpy as np
+import pandas as pd
+import yaml
 
 from reclust_spark.onevsall.predict import Question
 
@@ -33,3 +35,20 @@ def mixed_people(n, seed, missing=0.1):
     features = (answers - answers.mean(0)) / answers.std(0)
     inputs = np.where(rng.random(answers.shape) < missing, np.nan, answers).astype(np.float32)
     return features, inputs, kind
+
+
+def survey_of(inputs):
+    """Return the same people as a survey table, and the codebook that tells its kinds."""
+    frame = pd.DataFrame({"person": [f"p{i:05d}" for i in range(len(inputs))]})
+    questions = {}
+    for question, column in zip(QUESTIONS, inputs.T, strict=True):
+        name, entry = question.source_column, {"kind": question.kind}
+        if question.levels is None:
+            frame[name] = column.astype(float)
+        else:
+            levels = np.array([*question.levels, None], dtype=object)
+            frame[name] = levels[np.where(np.isnan(column), -1, column).astype(int)]
+            if question.kind == "ordinal":
+                entry["levels"] = list(question.levels)
+        questions[name] = entry
+    return frame, yaml.safe_dump({"questions": questions})

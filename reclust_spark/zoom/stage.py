@@ -105,8 +105,8 @@ def run(
     config: Config,
     ledger: Ledger,
     prepared: int | None = None,
-    gmvae: int | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
+    gmvae: int | None = None,
 ) -> Result:
     """Build the tree on the newest features, or reuse the one that they already have.
 
@@ -117,11 +117,11 @@ def run(
     ledger : Ledger
     prepared : int, optional
         The prepare_version to build on; the newest complete one by default.
+    on_progress : callable
+        Called after each wave.
     gmvae : int, optional
         The gmvae_version that splits the root under `zoom.engine: gmvae`; by default the newest
         of that prepare_version.
-    on_progress : callable
-        Called after each wave.
 
     Returns
     -------

@@ -1,0 +1,204 @@
+"""One suite for every backend: what a group does, and that training in it is the same training."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from reclust_spark.config import GmvaeOptions
+from reclust_spark.errors import InputError
+from reclust_spark.gmvae import parquet
+from reclust_spark.gmvae.backends import base
+from reclust_spark.gmvae.store import from_bytes
+from reclust_spark.gmvae.work import Job
+from tests.gmvae_people import QUESTIONS, mixed_people
+
+ROOT = Path(__file__).resolve().parents[1]
+GROUPS = [("local", 1), ("horovod", 1), ("horovod", 2), ("torch_distributor", 2)]
+QUICK = {"k": 3, "n_latent": 3, "hidden": (32,), "batch_size": 128, "warm_epochs": 3,
+         "max_epochs": 6, "anneal_epochs": 2}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory):
+    """2,500 people in five row groups of two files, as uneven as they come."""
+    folder = tmp_path_factory.mktemp("features")
+    features, inputs, _ = mixed_people(2500, seed=4)
+    codes = [question.codes for question in QUESTIONS]
+    answers = inputs.copy()
+    for i, code in enumerate(codes):
+        if code is not None:
+            known = ~np.isnan(inputs[:, i])
+            answers[known, i] = np.array(code, np.float32)[inputs[known, i].astype(int)]
+    table = pa.table({"row_id": [f"p{i:04d}" for i in range(2500)], "weight": np.ones(2500),
+                      "features": list(features), "answers": list(answers)})  # fmt: skip
+    pq.write_table(table[:1700], folder / "a.parquet", row_group_size=700)
+    pq.write_table(table[1700:], folder / "b c.parquet", row_group_size=500)
+    return [path.as_uri() for path in sorted(folder.iterdir())]
+
+
+def job_of(shards, processes, checkpoints=None, **settings):
+    hands = parquet.deal(parquet.list_row_groups(shards), processes)
+    options = GmvaeOptions(**QUICK | settings)
+    return Job(hands, QUESTIONS, tuple(range(len(QUESTIONS))), options, checkpoints)
+
+
+def trained(spark, backend, job):
+    return base.load(backend).run(spark, partial(base.guarded, job), len(job.hands))
+
+
+def everything(group):
+    """Use all that a group has; return what every process has seen."""
+    start = torch.full((3,), float(group.rank + 1))
+    group.broadcast([start])
+    weight = torch.nn.Linear(1, 1, bias=False)
+    group.broadcast(weight.state_dict().values())
+    before = float(weight.weight)
+    stepper = group.averaging(torch.optim.SGD(weight.parameters(), lr=1.0), weight)
+    for _ in range(2):
+        stepper.zero_grad(set_to_none=False)
+        (weight.weight.sum() * (group.rank + 1)).backward()
+        stepper.step()
+    seen = {
+        "rank": group.rank,
+        "process": os.getpid(),
+        "first": start.tolist(),
+        "total": float(group.total(torch.tensor(float(group.rank + 1), dtype=torch.float64))),
+        "moved": before - float(weight.weight),
+    }
+    return group.gather(seen)
+
+
+@pytest.mark.parametrize(("backend", "processes"), GROUPS)
+def test_a_group_gathers_totals_broadcasts_and_averages(spark, backend, processes):
+    seen = base.load(backend).run(spark, everything, processes)
+    assert [one["rank"] for one in seen] == list(range(processes))
+    assert len({one["process"] for one in seen}) == processes
+    ranks = range(1, processes + 1)
+    for one in seen:
+        assert one["first"] == [1.0] * 3
+        assert one["total"] == sum(ranks)
+        assert one["moved"] == pytest.approx(2 * sum(ranks) / processes, abs=1e-6)
+
+
+@pytest.fixture(scope="module")
+def alone(spark, shards):
+    return trained(spark, "local", job_of(shards, 1))
+
+
+def test_one_rank_has_the_losses_of_the_local_backend(spark, shards, alone):
+    found = trained(spark, "horovod", job_of(shards, 1))
+    assert len(found.epochs) == len(alone.epochs) == 9
+    np.testing.assert_allclose([one.loss for one in found.epochs],
+                               [one.loss for one in alone.epochs], rtol=1e-6)  # fmt: skip
+    assert found.bound == pytest.approx(alone.bound, rel=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["horovod", "torch_distributor"])
+def test_two_processes_reach_the_bound_of_one(spark, shards, alone, backend):
+    job = job_of(shards, 2, batch_size=64)
+    sizes = [sum(group.rows for group in hand) for hand in job.hands]
+    assert sorted(sizes) == [1200, 1300]
+    found = trained(spark, backend, job)
+    assert found.rows == alone.rows == 2500
+    assert found.bound == pytest.approx(alone.bound, abs=0.25)
+    assert from_bytes(found.model, "here").shape == from_bytes(alone.model, "here").shape
+
+
+@pytest.mark.parametrize(("backend", "processes"), GROUPS)
+def test_an_impossible_answer_on_one_process_stops_all_of_them(spark, shards, backend, processes):
+    job = job_of(shards, processes)
+    wrong = [q._replace(kind="count") if q.source_column == "age" else q for q in QUESTIONS]
+    found = trained(spark, backend, job._replace(questions=tuple(wrong)))
+    assert isinstance(found, InputError)
+    assert "column 'age' (count)" in str(found) and "whole numbers from 0" in str(found)
+
+
+def test_row_groups_are_dealt_once_each_and_evenly(shards):
+    groups = parquet.list_row_groups(shards)
+    assert [group.rows for group in groups] == [700, 700, 300, 500, 300]
+    hands = parquet.deal(groups, 3)
+    assert sorted(sum(hands, [])) == sorted(groups)
+    assert [sum(group.rows for group in hand) for hand in hands] == [700, 1000, 800]
+    people = [parquet.read(hand, 6, 6) for hand in hands]
+    ids = np.concatenate([one.ids for one in people])
+    assert len(set(ids)) == 2500
+    for one in people:
+        assert list(one.ids) == sorted(one.ids)
+    nobody = parquet.read([], 6, 6)
+    assert nobody.features.shape == (0, 6) and nobody.answers.shape == (0, 6)
+
+
+def test_a_process_without_people_keeps_step(spark, shards):
+    groups = parquet.list_row_groups(shards[:1])[:1]
+    job = job_of(shards, 1)._replace(hands=[groups, []])
+    found = trained(spark, "horovod", job)
+    assert found.rows == 700 and np.isfinite(found.bound)
+
+
+def test_horovod_absent_names_the_script_that_builds_it(spark, monkeypatch):
+    monkeypatch.setitem(sys.modules, "horovod.torch", None)
+    with pytest.raises(base.ConfigError, match="scripts/build_horovod"):
+        base.load("horovod").run(spark, everything, 1)
+
+
+CLUSTER = """
+import sys
+from reclust_spark.config import load_config
+from reclust_spark.gmvae.backends import base
+from reclust_spark.pipeline import connect
+from tests.test_gmvae_backends import {function} as work
+
+config = load_config(settings=sys.argv[1:], environment={{}})
+with connect(config) as warehouse:
+    print(base.load("horovod").run(warehouse.spark, work, 2))
+"""
+
+
+def on_a_cluster(function, tmp_path, *settings):
+    ended = subprocess.run(
+        [sys.executable, "-c", CLUSTER.format(function=function), f"warehouse={tmp_path}/w",
+         *settings],
+        capture_output=True, text=True, timeout=300, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return eval(ended.stdout)
+
+
+def test_two_executors_train_together(tmp_path):
+    seen = on_a_cluster("everything", tmp_path, "spark.master=local-cluster[2,1,1024]")
+    assert [one["total"] for one in seen] == [3.0, 3.0]
+    assert len({one["process"] for one in seen}) == 2
+
+
+def device_of(group):
+    """Return every process's device."""
+    return group.gather(str(group.device))
+
+
+def test_each_task_has_the_gpu_that_spark_gave_it(tmp_path):
+    finder = tmp_path / "discover"
+    finder.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["4", "7"]}'\n""")
+    finder.chmod(0o755)
+    conf = {
+        "spark.worker.resource.gpu.amount": 2,
+        "spark.worker.resource.gpu.discoveryScript": finder,
+        "spark.executor.resource.gpu.amount": 2,
+        "spark.executor.resource.gpu.discoveryScript": finder,
+        "spark.task.resource.gpu.amount": 1,
+    }
+    settings = [f"spark.conf.{key}={value}" for key, value in conf.items()]
+    found = on_a_cluster(
+        "device_of", tmp_path, "spark.master=local-cluster[1,2,1024]", *settings
+    )
+    assert sorted(found) == ["cuda:4", "cuda:7"]

@@ -1,4 +1,4 @@
-"""spark-submit jobs/train_gmvae.py --config …: a model for large populations; see `reclust train-gmvae`."""
+"""spark-submit jobs/train_gmvae.py --config …: a GMVAE; see `reclust train-gmvae`."""
 
 import sys
 

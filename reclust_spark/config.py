@@ -126,12 +126,20 @@ class GmvaeOptions(_Section):
         "gaussian", description="grey: numbers are shares of one range, as pixels are"
     )
     start: Literal["none", "autoencoder", "mixture"] = Field(
-        "mixture", description="from random; from an autoencoder; and a mixture fitted to it"
+        "mixture",
+        description="from random; from nearly an autoencoder; and then taught the clusters that a "
+        "sample has in its latent space",
     )
-    warm_epochs: int = Field(10, ge=1, description="of the autoencoder")
-    max_epochs: int = Field(40, ge=1)
-    patience: int = Field(5, ge=1, description="epochs without a better bound on people held out")
-    anneal_epochs: int = Field(5, ge=0, description="in which KL(q(y|x) ‖ p(y)) gains weight")
+    warm_steps: int = Field(2_500, ge=1, description="of the autoencoder")
+    taught_steps: int = Field(1_000, ge=0, description="with the sample's clusters")
+    max_steps: int = Field(15_000, ge=1, description="of the objective")
+    anneal_steps: int = Field(
+        1_250, ge=0, description="in which KL(q(y|x) ‖ p(y)) gains weight; 0: it has it all at once"
+    )
+    round_steps: int = Field(
+        250, ge=1, description="between two looks at the people held out, and two checkpoints"
+    )
+    patience: int = Field(10, ge=1, description="rounds without a better bound on people held out")
     temperature: float = Field(0.5, gt=0, description="of Concrete draws, at the start")
     temperature_end: float = Field(0.3, gt=0)
     batch_size: int = Field(256, ge=1, description="of each process")

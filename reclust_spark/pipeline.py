@@ -76,7 +76,7 @@ def _run_step(
     if step == "prepare":
         return stage.run(warehouse, config, ledger)
     if step == TRAIN_GMVAE:
-        return stage.run(warehouse, config, ledger, prepared, _tell_epoch(say))
+        return stage.run(warehouse, config, ledger, prepared, _tell_round(say))
     if step == "zoom":
         trained = versions.get(TRAIN_GMVAE)
         return stage.run(warehouse, config, ledger, prepared, _tell(say), trained)
@@ -115,13 +115,13 @@ def _tell(say: Listener) -> Callable[[Any], None]:
     return tell
 
 
-def _tell_epoch(say: Listener) -> Callable[[Any], None]:
-    def tell(epoch: Any) -> None:
+def _tell_round(say: Listener) -> Callable[[Any], None]:
+    def tell(done: Any) -> None:
         # the autoencoder of the warm start has no bound
-        bound = "" if epoch.phase == "warm" else f", held-out bound {epoch.bound:,.2f}"
+        bound = "" if done.phase == "warm" else f", held-out bound {done.bound:,.2f}"
         say(
-            f"{TRAIN_GMVAE}: epoch {epoch.number} ({epoch.phase}), {epoch.seconds:.1f} s, "
-            f"loss {epoch.loss:,.2f}{bound} nats a person"
+            f"{TRAIN_GMVAE}: round {done.number} ({done.phase}), {done.seconds:.1f} s, "
+            f"loss {done.loss:,.2f}{bound} nats a person"
         )
 
     return tell

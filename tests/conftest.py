@@ -20,6 +20,9 @@ from reclust_spark.zoom.warm import enable_compile_cache
 for name in [name for name in os.environ if name.startswith("RECLUST__")]:
     del os.environ[name]
 
+# what a test gives to other processes is found there
+os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+
 enable_compile_cache()
 
 MakeConfig = Callable[..., Config]

@@ -28,17 +28,16 @@ from reclust_spark.warehouse.names import (
     GMVAES,
     LATENTS,
     METRICS,
-    NODES,
     RUNS,
     SCORES,
 )
-from reclust_spark.warehouse.runs import Ledger
 from reclust_spark.zoom import stage as zoom
 from reclust_spark.zoom.tables import tree_hash
 from tests.gmvae_people import mixed_people, survey_of
 
-QUICK = ("gmvae.k=5", "gmvae.n_latent=3", "gmvae.hidden=[32]", "gmvae.warm_epochs=3",
-         "gmvae.max_epochs=8", "gmvae.anneal_epochs=2", "gmvae.batch_size=64",
+QUICK = ("gmvae.k=5", "gmvae.n_latent=3", "gmvae.hidden=[32]", "gmvae.warm_steps=400", "gmvae.taught_steps=200",
+         "gmvae.max_steps=400", "gmvae.anneal_steps=100", "gmvae.round_steps=100",
+         "gmvae.batch_size=64",
          "zoom.engine=gmvae", "zoom.n_neighbors=15", "zoom.n_epochs=50", "zoom.max_depth=2",
          "zoom.min_share=0.05")  # fmt: skip
 N = 1500
@@ -68,12 +67,12 @@ def test_a_gmvae_splits_the_root_and_the_rest_goes_on_as_usual(
     config = make_config(*survey, *QUICK, "score.input=" + survey[0].partition("=")[2])
     ledger = make_ledger(config)
     prepared = prepare.run(warehouse, config, ledger).version
-    epochs = []
-    trained = stage.run(warehouse, config, ledger, prepared, epochs.append)
-    assert [one.phase for one in epochs] == ["warm"] * 3 + ["main"] * (len(epochs) - 3)
+    rounds = []
+    trained = stage.run(warehouse, config, ledger, prepared, rounds.append)
+    assert [one.phase for one in rounds] == ["warm"] * 4 + ["main"] * 4
     row = warehouse.read(GMVAES, trained.version).first()
-    assert (row.objective, row.k, row.n_epochs) == ("concrete", 5, len(epochs))
-    assert row.bound == max(one.bound for one in epochs[3:])
+    assert (row.objective, row.k, row.n_steps) == ("concrete", 5, 800)
+    assert row.bound == max(one.bound for one in rounds[4:])
     people = warehouse.read(LATENTS, trained.version).toPandas()
     assert sorted(people.row_id) == [f"p{i:05d}" for i in range(N)]
     shares = np.stack(people.probabilities)
@@ -85,7 +84,8 @@ def test_a_gmvae_splits_the_root_and_the_rest_goes_on_as_usual(
     root = nodes[ROOT]
     assert (root["engine"], root["n_rows"], root["n_fit"]) == ("gmvae", N, N)
     assert {node["engine"] for path, node in nodes.items() if path != ROOT} <= {
-        "umap_hdbscan", None
+        "umap_hdbscan",
+        None,
     }
     children = [node for node in nodes.values() if node["parent_path"] == ROOT]
     assert 3 <= len(children) == root["n_children"] <= 5
@@ -155,7 +155,7 @@ def test_partitions_and_order_do_not_matter(
 
 
 def test_a_person_is_encoded_alike_beside_anybody(warehouse, make_config, make_ledger, survey):
-    config = make_config(*survey, *QUICK, "gmvae.max_epochs=1", "gmvae.warm_epochs=1")
+    config = make_config(*survey, *QUICK, "gmvae.max_steps=10", "gmvae.warm_steps=10")
     ledger = make_ledger(config)
     prepared = prepare.run(warehouse, config, ledger).version
     version = stage.run(warehouse, config, ledger).version
@@ -181,8 +181,7 @@ def first_checkpoint(folder, seconds=120):
 def test_a_killed_worker_is_replaced_and_training_goes_on(
     warehouse, make_config, make_ledger, survey, tmp_path, caplog
 ):
-    config = make_config(*survey, *QUICK, "gmvae.backend=horovod", "gmvae.max_epochs=40",
-                         "gmvae.patience=40")  # fmt: skip
+    config = make_config(*survey, *QUICK, "gmvae.backend=horovod", "gmvae.round_steps=25")
     ledger = make_ledger(config)
     prepare.run(warehouse, config, ledger)
     killed = []
@@ -204,9 +203,8 @@ def test_a_killed_worker_is_replaced_and_training_goes_on(
     assert len(killed) == 1
     assert "attempt 1 has failed" in caplog.text
     row = warehouse.read(GMVAES, found.version).first()
-    assert row.n_epochs == 43, "no epoch is lost, none done twice"
-    seconds = warehouse.read(METRICS).where("name LIKE 'epoch_%_seconds'").count()
-    assert seconds == 43
+    assert row.n_steps == 800, "no step is lost, none done twice"
+    assert warehouse.read(METRICS).where("name LIKE 'round_%_seconds'").count() == 32
     left = {path.name for path in (tmp_path / "warehouse").iterdir()}
     assert not {name for name in left if name.startswith("_")}, "checkpoints are dropped"
 

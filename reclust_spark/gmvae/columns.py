@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from reclust_spark.errors import InputError
 from reclust_spark.onevsall.predict import Question
-from reclust_spark.warehouse.names import BINARY, COUNT, NOMINAL, NUMERIC, ORDINAL
+from reclust_spark.warehouse.names import COUNT, NOMINAL, NUMERIC, ORDINAL
 
 Floats = NDArray[np.float32]
 Sums = NDArray[np.float64]

@@ -20,7 +20,9 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     return -0.5 * (LOG_2PI + log_variance + (x - mean).square() * torch.exp(-log_variance))
 
 
-def gaussian_kl(mean: Tensor, log_variance: Tensor, mean_0: Tensor, log_variance_0: Tensor) -> Tensor:
+def gaussian_kl(
+    mean: Tensor, log_variance: Tensor, mean_0: Tensor, log_variance_0: Tensor
+) -> Tensor:
     """Return KL(N(mean, …) ‖ N(mean_0, …)) of diagonal Gaussians, summed over the last dimension."""
     ratio = torch.exp(log_variance - log_variance_0)
     apart = (mean - mean_0).square() * torch.exp(-log_variance_0)
@@ -53,10 +55,9 @@ def sample_concrete(logits: Tensor, temperature: float, generator: torch.Generat
     Tensor, shape (..., n_clusters)
         On the simplex, differentiable in the logits.
     """
-    # a uniform draw of exactly 0 would be an infinite Gumbel: it is kept off by the smallest float
-    uniform = torch.empty_like(logits).uniform_(generator=generator)
-    smallest = torch.finfo(logits.dtype).tiny
-    gumbel = -torch.log(-torch.log(uniform.clamp_min(smallest)).clamp_min(smallest))
+    # minus the logarithm of an exponential draw is a Gumbel draw; 0 is kept off its logarithm
+    exponential = torch.empty_like(logits).exponential_(generator=generator)
+    gumbel = -torch.log(exponential.clamp_min(torch.finfo(logits.dtype).tiny))
     return torch.softmax((logits + gumbel) / temperature, dim=-1)
 
 

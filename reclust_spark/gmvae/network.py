@@ -246,7 +246,7 @@ class CumulativeHead(nn.Module):
         for i, column in enumerate(columns):
             starts[i, : column.n_levels - 1] = column.start
         steps = np.maximum(np.diff(starts, axis=1), 1e-3)
-        self.first = nn.Parameter(torch.as_tensor(starts[:, 0]))
+        self.first = nn.Parameter(torch.tensor(starts[:, 0]))
         self.steps = nn.Parameter(torch.as_tensor(np.log(np.expm1(steps))))
         self.register_buffer("n_levels", torch.tensor([column.n_levels for column in columns]))
 

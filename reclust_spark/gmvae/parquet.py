@@ -65,7 +65,9 @@ def list_row_groups(files: Sequence[str]) -> list[RowGroup]:
         system, path = file_system(file)
         with system.open_input_file(path) as opened:
             meta = pq.ParquetFile(opened).metadata
-            return [RowGroup(file, i, meta.row_group(i).num_rows) for i in range(meta.num_row_groups)]
+            return [
+                RowGroup(file, i, meta.row_group(i).num_rows) for i in range(meta.num_row_groups)
+            ]
 
     with ThreadPoolExecutor(READERS) as pool:
         return [group for found in pool.map(footer, sorted(files)) for group in found]

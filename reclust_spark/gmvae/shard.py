@@ -49,15 +49,26 @@ def shares(n_rows: list[int], batch_size: int) -> NDArray[np.intp]:
 
 
 def epoch(
-    shard: Shard, sizes: NDArray[np.intp], seed: int, device: torch.device
+    shard: Shard, sizes: NDArray[np.intp], steps: range, seed: int, device: torch.device
 ) -> Iterator[Batch]:
-    """Yield the people who are trained on, in batches of the given sizes, shuffled by a seed."""
+    """Yield some batches of a pass over the people who are trained on.
+
+    Parameters
+    ----------
+    shard : Shard
+    sizes : ndarray of int, shape (steps of the pass,)
+        Of its batches; together they are everyone, once.
+    steps : range
+        Of the pass: the batches wanted.
+    seed : int
+        Of the order.
+    device : torch.device
+    """
     rows = np.flatnonzero(~shard.held_out)
     order = rows[np.random.default_rng(seed).permutation(len(rows))]
-    at = 0
-    for size in sizes:
-        yield take(shard, order[at : at + size], device)
-        at += size
+    ends = np.concatenate([[0], sizes.cumsum()])
+    for step in steps:
+        yield take(shard, order[ends[step] : ends[step + 1]], device)
 
 
 def held_out(shard: Shard, batch_size: int, device: torch.device) -> Iterator[Batch]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import pyarrow as pa
-from pyspark.sql import functions as F
 
 from reclust_spark.config import Config, config_hash
-from reclust_spark.errors import InputError, ReclustError, RunError
+from reclust_spark.errors import ConfigError, InputError, ReclustError, RunError
 from reclust_spark.gmvae import parquet, work
 from reclust_spark.gmvae.backends import base
-from reclust_spark.gmvae.train import Epoch
+from reclust_spark.gmvae.train import MAIN, Round
 from reclust_spark.onevsall.predict import Question
 from reclust_spark.paths import ROOT
 from reclust_spark.warehouse.files import place_of
@@ -45,7 +43,7 @@ def run(
     config: Config,
     ledger: Ledger,
     prepared: int | None = None,
-    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    on_round: Callable[[Round], None] = lambda done: None,
 ) -> Result:
     """Train a GMVAE on the newest features, or reuse the one that they already have.
 
@@ -56,8 +54,8 @@ def run(
     ledger : Ledger
     prepared : int, optional
         The prepare_version to train on; the newest complete one by default.
-    on_epoch : callable
-        Called after each epoch, where training is in this process.
+    on_round : callable
+        Called after each round, where training is in this process.
 
     Returns
     -------
@@ -76,7 +74,7 @@ def run(
     fingerprint = config_hash({"version": STEP_VERSION, "gmvae": settings, "prepare": upstream})
     step = Step(STAGE, GMVAE, FEATURES.name, str(prepared), fingerprint, prepared)
 
-    training = _Training(warehouse, config, prepared, fingerprint, on_epoch)
+    training = _Training(warehouse, config, prepared, fingerprint, on_round)
     result = ledger.run(step, training.write)
     # not before the manifest has the model: until then a new run goes on from them
     training.drop_checkpoints()
@@ -92,10 +90,10 @@ class _Training:
         config: Config,
         prepared: int,
         fingerprint: str,
-        on_epoch: Callable[[Epoch], None],
+        on_round: Callable[[Round], None],
     ) -> None:
         self.warehouse, self.options, self.prepared = warehouse, config.gmvae, prepared
-        self.fingerprint, self.on_epoch = fingerprint, on_epoch
+        self.fingerprint, self.on_round = fingerprint, on_round
         self.features = warehouse.read(FEATURES, prepared)
 
     def write(self, number: int) -> Outcome:
@@ -105,16 +103,18 @@ class _Training:
             "objective": self.options.objective,
             "k": self.options.k,
             "bound": found.bound,
-            "n_epochs": len(found.epochs),
+            "n_steps": sum(one.steps for one in found.rounds),
             "seed": self.options.seed,
             "model": found.model,
         }
         self.warehouse.write_version(GMVAES, self.warehouse.local(GMVAES, [row]), number)
         self._write_latents(found.model, number)
         figures = {(ROOT, "bound"): found.bound, (ROOT, "silent_rows"): float(found.silent_rows)}
-        for one in found.epochs:
-            figures[ROOT, f"loss_epoch_{one.number}"] = one.loss
-            figures[ROOT, f"epoch_{one.number}_seconds"] = one.seconds
+        for one in found.rounds:
+            figures[ROOT, f"round_{one.number}_loss"] = one.loss
+            figures[ROOT, f"round_{one.number}_seconds"] = one.seconds
+            if one.phase == MAIN:
+                figures[ROOT, f"round_{one.number}_bound"] = one.bound
         if found.silent_rows:
             log.warning("%d people answered nothing; they count nothing", found.silent_rows)
         return Outcome(found.rows, found.rows, (GMVAES, LATENTS), figures)
@@ -132,7 +132,7 @@ class _Training:
                 f"from 2 to half the people: {people // 2:,}",
                 "set gmvae.k to fewer clusters",
             )
-        processes = 1 if self.options.backend == "local" else self.options.processes
+        processes = self._processes()
         return work.Job(
             parquet.deal(groups, processes),
             questions,
@@ -140,6 +140,20 @@ class _Training:
             self.options,
             self._checkpoints(),
         )
+
+    def _processes(self) -> int:
+        """Return how many processes train; on one machine no more can run than it has slots."""
+        if self.options.backend == "local":
+            return 1
+        wanted, context = self.options.processes, self.warehouse.spark.sparkContext
+        slots = context.defaultParallelism
+        if context.master.startswith("local[") and wanted > slots:
+            raise ConfigError(
+                "setting gmvae.processes", f"{wanted} processes on {context.master}",
+                f"at most its {slots} slots, for they run all at once",
+                "set fewer processes, or a spark.master with more slots",
+            )  # fmt: skip
+        return wanted
 
     def _checkpoints(self) -> str | None:
         """Return the folder of this training's checkpoints: one that all processes reach."""
@@ -166,7 +180,14 @@ class _Training:
                 break
             except ReclustError:
                 raise
-    XX                log.warning("attempt %d has failed (%s); the next goes on after its last epoch",
+            except Exception as error:
+                if attempt == self.options.attempts:
+                    raise RunError(
+                        f"step {STAGE}", f"{attempt} attempts have failed, the last one: {error}",
+                        "workers that live until the training is done",
+                        "mend that and run it again: it goes on after the last checkpoint",
+                    ) from error  # fmt: skip
+                log.warning("attempt %d has failed (%s); the next goes on after its last round",
                             attempt, error)  # fmt: skip
         if isinstance(found, ReclustError):
             raise found

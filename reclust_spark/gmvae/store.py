@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 import pyarrow.fs as pafs
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor
 
 from reclust_spark.errors import InputError
 from reclust_spark.gmvae.columns import Column
 from reclust_spark.gmvae.network import GMVAE, Shape
 from reclust_spark.gmvae.parquet import file_system
-from reclust_spark.gmvae.train import Epoch, State
+from reclust_spark.gmvae.train import Round, State
 
 HEADER = "reclust_gmvae"
 
@@ -85,16 +83,15 @@ class FileKeeper:
             return None
         with files.open_input_stream(found.path) as stream:
             blob = stream.read()
-        epochs = [Epoch(*one) for one in _header(blob)["epochs"]]
-        return State(load(blob), epochs)
+        rounds = [Round(*one) for one in _header(blob)["rounds"]]
+        return State(load(blob), rounds)
 
     def save(self, state: State) -> None:
         """Keep one in place of the last: written beside it, then moved over it."""
         files, folder = file_system(self.place)
         files.create_dir(folder, recursive=True)
         tensors = {name: value.detach().cpu().clone() for name, value in state.tensors.items()}
-        header = {HEADER: json.dumps({"epochs": state.epochs})}
+        header = {HEADER: json.dumps({"rounds": state.rounds})}
         with files.open_output_stream(f"{folder}/next.safetensors") as stream:
             stream.write(save(tensors, header))
         files.move(f"{folder}/next.safetensors", f"{folder}/last.safetensors")
-

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from reclust_spark.config import GmvaeOptions
 from reclust_spark.errors import InputError
@@ -26,9 +27,13 @@ from reclust_spark.gmvae.group import Group
 from reclust_spark.gmvae.network import GMVAE, Shape
 from reclust_spark.gmvae.shard import Shard
 from reclust_spark.gmvae.store import FileKeeper
-from reclust_spark.gmvae.train import Epoch, Forgetful, Keeper, train
+from reclust_spark.gmvae.train import Forgetful, Keeper, Round, train
 from reclust_spark.onevsall.predict import Question, inputs_of
 from reclust_spark.prepare.hashing import row_hashes
+from reclust_spark.warehouse.names import FEATURES
+
+MOST_HELD_OUT = 20_000
+"""So many tell the bound within a tenth of a nat, however large the population."""
 
 
 class Job(NamedTuple):
@@ -60,7 +65,7 @@ class Result(NamedTuple):
     ----------
     model : bytes
         Of `store.to_bytes`.
-    epochs : list of Epoch
+    rounds : list of Round
     bound : float
         The best held-out bound, in nats a person.
     rows, silent_rows : int
@@ -68,20 +73,20 @@ class Result(NamedTuple):
     """
 
     model: bytes
-    epochs: list[Epoch]
+    rounds: list[Round]
     bound: float
     rows: int
     silent_rows: int
 
 
-def run(job: Job, group: Group, on_epoch: Callable[[Epoch], None] = lambda epoch: None) -> Result:
+def run(job: Job, group: Group, on_round: Callable[[Round], None] = lambda done: None) -> Result:
     """Do this process's part of a training.
 
     Parameters
     ----------
     job : Job
     group : Group
-    on_epoch : callable
+    on_round : callable
         Called by rank 0.
 
     Raises
@@ -95,18 +100,30 @@ def run(job: Job, group: Group, on_epoch: Callable[[Epoch], None] = lambda epoch
     summary = _agreed(group, people.features, inputs, job.questions)
     numeric = GREY if job.options.numeric == "grey" else GAUSSIAN
     columns = describe(summary, job.questions, job.slot_positions, numeric)
-    keep_out = row_hashes(people.ids) < np.uint64(job.options.held_out * 2**64)
+    keep_out = _held_out(group, people.ids, summary.rows, job.options.held_out)
     shard = Shard(people.features, targets_of(people.features, inputs, columns), keep_out)
     model = new_model(summary, columns, job.options)
     keeper: Keeper = FileKeeper(job.checkpoints) if job.checkpoints else Forgetful()
-    found = train(model, shard, group, job.options, keeper, on_epoch)
+    found = train(model, shard, group, job.options, keeper, on_round)
     silent = group.gather(int(np.isnan(inputs).all(axis=1).sum()))
-    return Result(store.to_bytes(found.model), found.epochs, found.bound, summary.rows, sum(silent))
+    return Result(store.to_bytes(found.model), found.rounds, found.bound, summary.rows, sum(silent))
 
 
-def new_model(
-    summary: Summary, columns: Sequence[Column], options: GmvaeOptions
-) -> GMVAE:
+def _held_out(group: Group, ids: NDArray[np.object_], rows: int, share: float) -> NDArray[np.bool_]:
+    """Choose whom this process never trains on, by a hash of the row_id; few of a large table."""
+    share = min(share, MOST_HELD_OUT / max(rows, 1))
+    chosen = row_hashes(ids) < np.uint64(share * 2**64)
+    total = sum(group.gather(int(chosen.sum())))
+    if not 0 < total < rows:
+        raise InputError(
+            f"table {FEATURES.name}", f"{rows} people, of whom {total} are held out",
+            "people to train on, and others to tell by when to stop",
+            "use more people, or another share gmvae.held_out",
+        )  # fmt: skip
+    return chosen
+
+
+def new_model(summary: Summary, columns: Sequence[Column], options: GmvaeOptions) -> GMVAE:
     """Return a model with the random parameters of the seed.
 
     Parameters

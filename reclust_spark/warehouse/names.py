@@ -176,12 +176,12 @@ GMVAES = Table(
         "k": "int",
         "seed": "bigint",
         "bound": "double",
-        "n_epochs": "int",
+        "n_steps": "int",
         "model": "binary",
     },
     (),
     GMVAE,
-    ("objective", "k", "seed", "bound", "n_epochs", "model"),
+    ("objective", "k", "seed", "bound", "n_steps", "model"),
 )
 
 LATENTS = Table(

@@ -19,7 +19,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from reclust_spark.config import Config, ZoomOptions, config_hash
+from reclust_spark.config import Config, config_hash
 from reclust_spark.paths import ROOT
 from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.lists import matrix, order_by
@@ -39,7 +39,6 @@ from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom.latent import (
     GMVAE_ENGINE,
     Latents,
-    Plane,
     Standing,
     describe_root,
     in_sample,

@@ -28,6 +28,11 @@ def load(name: str) -> Backend:
     return importlib.import_module(f"reclust_spark.gmvae.backends.{name}")
 
 
+def task_cores(spark: SparkSession) -> int:
+    """Return how many cores Spark gives a task."""
+    return int(spark.conf.get("spark.task.cpus", "1"))
+
+
 def guarded(job: Any, group: Group) -> Any:
     """Do a process's part of a job; an error of ours is a result, for a backend loses its type."""
     from reclust_spark.gmvae import work

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from torch import Tensor, nn
 
 from reclust_spark.errors import ConfigError
-from reclust_spark.gmvae.backends.base import Work
+from reclust_spark.gmvae.backends.base import Work, task_cores
 
 
 class HorovodGroup:
@@ -62,7 +62,7 @@ def run(spark: SparkSession, work: Work, processes: int) -> Any:
     """
     try:
         import horovod.spark
-        import horovod.torch  # noqa: F401
+        import horovod.torch
     except ImportError as error:
         raise ConfigError(
             "setting gmvae.backend", f"horovod: it cannot be imported here ({error})",
@@ -70,16 +70,17 @@ def run(spark: SparkSession, work: Work, processes: int) -> Any:
             "run scripts/build_horovod, which builds and installs it",
         ) from None  # fmt: skip
     results = horovod.spark.run(
-        _process, args=(work,), num_proc=processes, use_gloo=True, verbose=0
+        _process, args=(work, task_cores(spark)), num_proc=processes, use_gloo=True, verbose=0
     )
     return results[0]
 
 
-def _process(work: Work) -> Any:
+def _process(work: Work, cores: int) -> Any:
     """Join the others, work, and give rank 0's result alone: the others' are copies of it."""
     import horovod.torch as hvd
     from horovod.spark.task import get_available_devices
 
+    torch.set_num_threads(cores)
     hvd.init()
     # the addresses that Spark has given this task: conf/gpu.yaml asks for one
     addresses = get_available_devices()

@@ -9,7 +9,7 @@ import torch
 from pyspark.sql import SparkSession
 from torch import Tensor, distributed, nn
 
-from reclust_spark.gmvae.backends.base import Work
+from reclust_spark.gmvae.backends.base import Work, task_cores
 
 
 class TorchGroup:
@@ -52,9 +52,6 @@ class _Averaging:
     def __init__(self, optimizer: torch.optim.Optimizer, size: int) -> None:
         self.optimizer, self.size = optimizer, size
 
-    def zero_grad(self, set_to_none: bool = False) -> None:
-        self.optimizer.zero_grad(set_to_none=set_to_none)
-
     def step(self) -> None:
         gradients = [p.grad for g in self.optimizer.param_groups for p in g["params"]]
         flat = torch.cat([gradient.flatten() for gradient in gradients])
@@ -80,10 +77,11 @@ def run(spark: SparkSession, work: Work, processes: int) -> Any:
 
     on_gpu = int(spark.conf.get("spark.task.resource.gpu.amount", "0")) > 0
     distributor = TorchDistributor(num_processes=processes, local_mode=False, use_gpu=on_gpu)
-    return distributor.run(_process, work, on_gpu)
+    return distributor.run(_process, work, task_cores(spark), on_gpu)
 
 
-def _process(work: Work, on_gpu: bool) -> Any:
+def _process(work: Work, cores: int, on_gpu: bool) -> Any:
+    torch.set_num_threads(cores)
     distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
         # the distributor shows a process nothing but the GPU that Spark has given its task

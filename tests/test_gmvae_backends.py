@@ -24,8 +24,8 @@ from tests.gmvae_people import QUESTIONS, mixed_people
 
 ROOT = Path(__file__).resolve().parents[1]
 GROUPS = [("local", 1), ("horovod", 1), ("horovod", 2), ("torch_distributor", 2)]
-QUICK = {"k": 3, "n_latent": 3, "hidden": (32,), "batch_size": 128, "warm_steps": 200, "taught_steps": 100,
-         "max_steps": 300, "anneal_steps": 50, "round_steps": 100}  # fmt: skip
+QUICK = {"k": 3, "n_latent": 3, "hidden": (32,), "batch_size": 128, "warm_steps": 200,
+         "taught_steps": 100, "max_steps": 300, "anneal_steps": 50, "round_steps": 100}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_row_groups_are_dealt_once_each_and_evenly(shards):
     groups = parquet.list_row_groups(shards)
     assert [group.rows for group in groups] == [700, 700, 300, 500, 300]
     hands = parquet.deal(groups, 3)
-    assert sorted(sum(hands, [])) == sorted(groups)
+    assert sorted(group for hand in hands for group in hand) == sorted(groups)
     assert [sum(group.rows for group in hand) for hand in hands] == [700, 1000, 800]
     people = [parquet.read(hand, 6, 6) for hand in hands]
     ids = np.concatenate([one.ids for one in people])

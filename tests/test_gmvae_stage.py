@@ -35,7 +35,8 @@ from reclust_spark.zoom import stage as zoom
 from reclust_spark.zoom.tables import tree_hash
 from tests.gmvae_people import mixed_people, survey_of
 
-QUICK = ("gmvae.k=5", "gmvae.n_latent=3", "gmvae.hidden=[32]", "gmvae.warm_steps=400", "gmvae.taught_steps=200",
+QUICK = ("gmvae.k=5", "gmvae.n_latent=3", "gmvae.hidden=[32]", "gmvae.warm_steps=400",
+         "gmvae.taught_steps=200",
          "gmvae.max_steps=400", "gmvae.anneal_steps=100", "gmvae.round_steps=100",
          "gmvae.batch_size=64",
          "zoom.engine=gmvae", "zoom.n_neighbors=15", "zoom.n_epochs=50", "zoom.max_depth=2",

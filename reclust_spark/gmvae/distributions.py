@@ -23,7 +23,7 @@ def gaussian_log_prob(x: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
 def gaussian_kl(
     mean: Tensor, log_variance: Tensor, mean_0: Tensor, log_variance_0: Tensor
 ) -> Tensor:
-    """Return KL(N(mean, …) ‖ N(mean_0, …)) of diagonal Gaussians, summed over the last dimension."""
+    """Return KL(N(mean, …) ‖ N(mean_0, …)) of diagonal Gaussians, over the last dimension."""
     ratio = torch.exp(log_variance - log_variance_0)
     apart = (mean - mean_0).square() * torch.exp(-log_variance_0)
     return 0.5 * (log_variance_0 - log_variance + ratio + apart - 1).sum(-1)

@@ -11,6 +11,7 @@ With VaDE, q(z|x) does not see y, and q(y|x) is p(y|z): see `objective`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -289,6 +290,6 @@ def _start(layer: nn.Linear, columns: Sequence[Column]) -> None:
 
 def _layers(widths: Sequence[int]) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for before, after in zip(widths[:-1], widths[1:], strict=True):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.ReLU()]
     return nn.Sequential(*layers)

@@ -7,8 +7,8 @@ vade       q(z|x) does not see y and q(y|x) = p(y|z): one pass (Jiang et al. 201
 =========  =====================================================================================
 
 Each maximises E[log p(x|z)] − KL(q(z|x,y) ‖ p(z|y)) − KL(q(y|x) ‖ p(y)), the KLs in closed form.
-Under a Concrete y that is no bound on log p(x), since a mixed y is no cluster; what is *reported* is
-therefore always taken at a hard y or summed over all of them.
+Under a Concrete y that is no bound on log p(x), since a mixed y is no cluster; what is *reported*
+is therefore always taken at a hard y or summed over all of them.
 """
 
 from __future__ import annotations

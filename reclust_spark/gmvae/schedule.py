@@ -1,4 +1,4 @@
-"""What changes while training goes on: pure functions of the step, so that a resumed run goes on alike.
+"""What changes as training goes on: pure functions of the step, for resumed runs to go on alike.
 
 Without annealing, q(y|x) falls back to p(y) before the decoder has learned to use it: every person
 then belongs to every cluster (Bowman et al. 2016 describe the like for sequences).

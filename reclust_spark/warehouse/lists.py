@@ -1,4 +1,4 @@
-"""Columns of equally long lists, as `features` and `answers` are, to matrices and back. Arrow alone."""
+"""Columns of equally long lists, such as `features`, to matrices and back. Arrow alone."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ from reclust_spark.gmvae.train import MAIN, WARM, train
 from reclust_spark.gmvae.work import new_model
 from tests.gmvae_people import KINDS, QUESTIONS, mixed_people
 
-SMALL = {"k": KINDS, "n_latent": 3, "hidden": (32,), "batch_size": 100, "warm_steps": 400, "taught_steps": 200,
+SMALL = {"k": KINDS, "n_latent": 3, "hidden": (32,), "batch_size": 100, "warm_steps": 400,
+         "taught_steps": 200,
          "max_steps": 400, "anneal_steps": 100, "round_steps": 50, "held_out": 0.1}  # fmt: skip
 
 BRIEF = {

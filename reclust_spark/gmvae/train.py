@@ -226,8 +226,8 @@ class _Training:
         people = 0
         for step, batch in zip(steps, self._batches(steps), strict=True):
             everywhere = int(self.sizes[step % len(self.sizes)].sum())
-            loss = partial(self._loss, step, batch, generator)
-            lost += self._step(step, self._learning_rate(step), loss, everywhere)
+            of_batch = partial(self._loss, step, batch, generator)
+            lost += self._step(step, self._learning_rate(step), of_batch, everywhere)
             people += everywhere
         self._stop_at_fault()
         loss = float(self.group.total(lost)) / people
@@ -304,17 +304,17 @@ class _Training:
                 "gmvae.learning_rate; the last good checkpoint is kept",
             )  # fmt: skip
 
-    @torch.no_grad()
     def _held_out_bound(self) -> float:
         """Return the mean over all processes' people held out; the same draws in every round."""
         generator = torch.Generator(self.group.device)
         generator.manual_seed(_seed(self.options.seed, (EVALUATION, 0), self.group.rank))
         found = torch.zeros(2, dtype=torch.float64)
         for batch in held_out(self.shard, EVALUATION_ROWS, self.group.device):
-            values = bound(self.model, batch, generator)
+            with torch.no_grad():
+                values = bound(self.model, batch, generator)
             found += torch.tensor([float(values.double().sum()), len(values)], dtype=torch.float64)
         total = self.group.total(found)
-        return float(total[0] / total[1].clamp_min(1))
+        return float(total[0] / total[1])
 
     def _start_mixture(self) -> None:
         """Cluster a sample of everyone's places on rank 0, and teach all what was found."""
@@ -360,8 +360,8 @@ class _Training:
             chosen = draws.choice(len(rows), min(size, len(rows)), replace=False)
             batch = take(self.shard, rows[chosen], self.group.device)
             cluster = torch.as_tensor(labels[chosen]).to(self.group.device)
-            loss = partial(mixture.taught_loss, self.model, batch, cluster, generator)
-            self._step(self.warm_steps + step, self.options.learning_rate, loss, sum(counts))
+            of_batch = partial(mixture.taught_loss, self.model, batch, cluster, generator)
+            self._step(self.warm_steps + step, self.options.learning_rate, of_batch, sum(counts))
         self._stop_at_fault()
 
     def _parameters(self) -> list[Tensor]:

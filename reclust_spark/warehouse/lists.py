@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,7 +14,7 @@ def matrix(
     column: pa.Array | pa.ChunkedArray,
     order: NDArray[np.intp] | None = None,
     dtype: DTypeLike = np.float32,
-) -> NDArray:
+) -> NDArray[Any]:
     """Return a column of equally long lists as a matrix.
 
     Parameters
@@ -41,7 +43,7 @@ def matrix(
     return values
 
 
-def lists_of(values: NDArray) -> pa.ListArray:
+def lists_of(values: NDArray[Any]) -> pa.ListArray:
     """Return a matrix as a column of lists, one a row."""
     offsets = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))

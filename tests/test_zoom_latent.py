@@ -1,4 +1,4 @@
-"""The root by a GMVAE's clusters: who is dissolved, where people go, and the plane that shows them."""
+"""The root by a GMVAE's clusters: who is dissolved, where people go, and what shows them."""
 
 import numpy as np
 import pytest
@@ -91,7 +91,7 @@ def test_the_plane_shows_the_groups_apart_and_its_axes_are_fixed():
 
 
 def test_a_root_is_described_by_a_sample_and_people_are_placed_a_batch_at_a_time():
-    latents, features, group = groups_of(4000)
+    latents, features, _ = groups_of(4000)
     labels = latents.clusters[:, 0]
     stands = standing(counter(latents.clusters), 10)
     everyone, chosen = in_sample(latents, stands, 4000, features.shape[1])
@@ -116,9 +116,8 @@ def test_a_root_is_described_by_a_sample_and_people_are_placed_a_batch_at_a_time
              for i in range(3)]  # fmt: skip
     for node in children:
         ids = {id_ for one in whole.open if one.node is node for id_ in one.ids}
-        assert ids == {
-            i for part in parts for one in part.open if one.node is node for i in one.ids
-        }
+        opened = [one for part in parts for one in part.open if one.node is node]
+        assert ids == {id_ for one in opened for id_ in one.ids}
         assert len(ids) == node.n_rows
     assert not whole.placed
 

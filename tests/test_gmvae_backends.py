@@ -53,7 +53,7 @@ def job_of(shards, processes, checkpoints=None, **settings):
 
 
 def trained(spark, backend, job):
-    return base.load(backend).run(spark, partial(base.guarded, job), len(job.hands))
+    return base.load(backend).run(spark, partial(base.guarded, job, None), len(job.hands))
 
 
 def everything(group):

@@ -173,10 +173,12 @@ class _Training:
     def _trained(self, job: work.Job) -> work.Result:
         """Run the backend; a run that lost a worker goes on from the last checkpoint."""
         backend = base.load(self.options.backend)
-        processes = len(job.hands)
+        # what listens lives in this process: those of other backends cannot tell it
+        is_here = self.options.backend == "local"
+        part = partial(base.guarded, job, self.on_round if is_here else None)
         for attempt in range(1, self.options.attempts + 1):
             try:
-                found = backend.run(self.warehouse.spark, partial(base.guarded, job), processes)
+                found = backend.run(self.warehouse.spark, part, len(job.hands))
                 break
             except ReclustError:
                 raise

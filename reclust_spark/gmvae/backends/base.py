@@ -33,11 +33,11 @@ def task_cores(spark: SparkSession) -> int:
     return int(spark.conf.get("spark.task.cpus", "1"))
 
 
-def guarded(job: Any, group: Group) -> Any:
+def guarded(job: Any, on_round: Callable[[Any], None] | None, group: Group) -> Any:
     """Do a process's part of a job; an error of ours is a result, for a backend loses its type."""
     from reclust_spark.gmvae import work
 
     try:
-        return work.run(job, group)
+        return work.run(job, group, on_round or (lambda done: None))
     except ReclustError as error:
         return error

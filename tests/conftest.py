@@ -12,10 +12,10 @@ from pyspark.sql import SparkSession
 
 from reclust_spark.config import Config, load_config
 from reclust_spark.pipeline import WARM_MODULES
+from reclust_spark.warehouse.compiled import enable_compile_cache
 from reclust_spark.warehouse.runs import Ledger
 from reclust_spark.warehouse.session import open_session
 from reclust_spark.warehouse.tables import Warehouse
-from reclust_spark.zoom.warm import enable_compile_cache
 
 for name in [name for name in os.environ if name.startswith("RECLUST__")]:
     del os.environ[name]

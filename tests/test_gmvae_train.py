@@ -10,6 +10,7 @@ from reclust_spark.errors import InputError, RunError
 from reclust_spark.gmvae import columns as c
 from reclust_spark.gmvae import schedule, store
 from reclust_spark.gmvae.group import Alone
+from reclust_spark.gmvae.latents import alone
 from reclust_spark.gmvae.objective import clusters
 from reclust_spark.gmvae.shard import Shard, epoch, shares
 from reclust_spark.gmvae.train import MAIN, WARM, train
@@ -145,6 +146,17 @@ def test_schedules_are_functions_of_the_step():
     assert schedule.kl_weight(0, 0) == 1
     heat = [schedule.temperature(step, 2, 1.0, 0.25) for step in range(4)]
     assert heat == pytest.approx([1, 0.5, 0.25, 0.25])
+
+
+def test_a_person_is_encoded_alike_beside_anybody():
+    options = GmvaeOptions(**SMALL | {"hidden": (50, 70), "k": 7})
+    model, shard, _ = ready(options)
+    model = model.double()
+    whole = alone(model, shard.features)
+    order = np.random.default_rng(0).permutation(len(shard.features))
+    for rows in (order, order[:300], order[5:6]):
+        for everyone, some in zip(whole, alone(model, shard.features[rows]), strict=True):
+            assert np.array_equal(everyone[rows], some)
 
 
 def test_a_model_survives_being_stored():

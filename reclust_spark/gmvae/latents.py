@@ -14,7 +14,7 @@ from reclust_spark.gmvae.objective import clusters
 from reclust_spark.gmvae.store import from_bytes
 from reclust_spark.warehouse.lists import lists_of, matrix
 
-BLOCK = 256
+DECIMALS = 6
 
 
 def encoder(blob: bytes, where: str, kept: int) -> Callable[[pa.RecordBatch], pa.RecordBatch]:
@@ -29,10 +29,10 @@ def encoder(blob: bytes, where: str, kept: int) -> Callable[[pa.RecordBatch], pa
     kept : int
         How many of a person's most probable clusters are kept.
     """
-    model = from_bytes(blob, where)
+    model = from_bytes(blob, where).double()
 
     def encode(rows: pa.RecordBatch) -> pa.RecordBatch:
-        shares, places = _alone(model, matrix(rows["features"]))
+        shares, places = alone(model, matrix(rows["features"]))
         # of equal shares the first cluster, on any machine
         order = np.argsort(-shares, axis=1, kind="stable")[:, :kept]
         return pa.record_batch(
@@ -48,18 +48,24 @@ def encoder(blob: bytes, where: str, kept: int) -> Callable[[pa.RecordBatch], pa
     return encode
 
 
-def _alone(model: GMVAE, features: Floats) -> tuple[Floats, Floats]:
-    """Return q(y|x) and places, to the last bit the same whoever a person's neighbours are.
+def alone(model: GMVAE, features: Floats) -> tuple[Floats, Floats]:
+    """Return q(y|x) and people's places, the same whoever is beside them.
 
-    How BLAS adds up depends on how many rows a product has: here it is always the same number.
+    How BLAS adds up depends on how many rows a product has, in the last bits. So a model of double
+    precision is asked, and what it says is rounded to where these bits do not reach.
+
+    Parameters
+    ----------
+    model : GMVAE
+        In double precision.
+    features : (n, slots) float32 array
+
+    Returns
+    -------
+    shares : (n, clusters) float32 array
+    places : (n, latent) float32 array
     """
-    shares = np.empty((len(features), model.shape.n_clusters), dtype=np.float32)
-    places = np.empty((len(features), model.shape.n_latent), dtype=np.float32)
-    block = np.zeros((BLOCK, model.shape.n_slots), dtype=np.float32)
-    for at in range(0, len(features), BLOCK):
-        size = min(BLOCK, len(features) - at)
-        block[:size] = features[at : at + size]
-        with torch.no_grad():
-            y, z = clusters(model, torch.as_tensor(block))
-        shares[at : at + size], places[at : at + size] = y[:size].numpy(), z[:size].numpy()
+    with torch.no_grad():
+        found = clusters(model, torch.as_tensor(features).double())
+    shares, places = (one.round(decimals=DECIMALS).float().numpy() for one in found)
     return shares, places

@@ -21,6 +21,7 @@ from reclust_spark.gmvae import distributions as d
 from reclust_spark.gmvae.columns import Floats
 from reclust_spark.gmvae.network import GMVAE
 from reclust_spark.gmvae.objective import Batch
+from reclust_spark.warehouse.compiled import enable_compile_cache
 
 Labels = NDArray[np.intp]
 
@@ -138,6 +139,7 @@ def by_umap(z: Floats, k: int, seed: int) -> Labels:
     from sklearn.mixture import GaussianMixture
     from umap import UMAP
 
+    enable_compile_cache()
     with warnings.catch_warnings():
         # UMAP says that a seed leaves it one thread, and scikit-learn that people are alike
         warnings.simplefilter("ignore")

@@ -210,7 +210,7 @@ class _Zoom:
         by_latents = self.latents is not None and frontier[0].path == ROOT
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
-            from reclust_spark.zoom.warm import enable_compile_cache
+            from reclust_spark.warehouse.compiled import enable_compile_cache
 
             enable_compile_cache()
             order = order_by(table["row_id"])

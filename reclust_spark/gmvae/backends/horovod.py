@@ -29,7 +29,8 @@ class HorovodGroup:
 
     def gather(self, value: Any) -> list[Any]:
         """Return every process's value, in the order of ranks."""
-        return self.hvd.allgather_object(value)
+        # unnamed, an object goes by its type: processes with another one would wait for ever
+        return self.hvd.allgather_object(value, name="gather")
 
     def total(self, values: Tensor) -> Tensor:
         """Return the sum over the processes."""

@@ -127,7 +127,7 @@ def test_hdbscan_clusters_the_latent_space(warehouse, make_config, make_ledger, 
     places = placed(warehouse, tree)
     clustered = ~places.is_noise.to_numpy()
     assert clustered.mean() > 0.5
-    assert adjusted_rand_score(kinds[clustered], places.path[clustered]) > 0.8
+    assert adjusted_rand_score(kinds[clustered], places.path[clustered]) > 0.7
     other = make_config(*survey, *QUICK, "zoom.max_depth=1")
     assert not zoom.run(warehouse, other, make_ledger(other)).reused, "another way to cluster"
     plain = make_config(*survey, *QUICK, "zoom.max_depth=1", "zoom.engine=auto")

@@ -9,7 +9,7 @@ from hypothesis.extra import numpy as arrays
 from reclust_spark.config import ZoomOptions
 from reclust_spark.warehouse.names import NO_STRUCTURE
 from reclust_spark.zoom.embed import embed, find_patterns, spread
-from reclust_spark.zoom.node import Rows, _cluster, medoid, split
+from reclust_spark.zoom.node import Rows, cluster, medoid, split
 from tests.planted import blobs
 
 OPTIONS = ZoomOptions(n_neighbors=15, n_epochs=100)
@@ -52,7 +52,7 @@ def test_popular_answer_sheets_are_not_islands():
     patterns = find_patterns(rows.features)
 
     def largest_share_of_a_pattern(places):
-        labels = _cluster(places, 50, OPTIONS)[0]
+        labels = cluster(places, 50, OPTIONS)[0]
         of_cluster = [patterns.of_row[labels == i] for i in range(labels.max() + 1)]
         return max(np.bincount(found).max() / len(found) for found in of_cluster)
 

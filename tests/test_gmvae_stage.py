@@ -154,7 +154,7 @@ def test_partitions_and_order_do_not_matter(
 def first_checkpoint(folder, seconds=120):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if any(folder.glob("_checkpoints_gmvae_*/last.safetensors")):
+        if any(folder.glob("_checkpoints_gmvae_*/*.safetensors")):
             return True
         time.sleep(0.05)
     return False

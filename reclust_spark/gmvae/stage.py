@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from threading import Event, Thread
 
 import pyarrow as pa
 
@@ -12,6 +14,7 @@ from reclust_spark.config import Config, config_hash
 from reclust_spark.errors import ConfigError, InputError, ReclustError, RunError
 from reclust_spark.gmvae import parquet, work
 from reclust_spark.gmvae.backends import base
+from reclust_spark.gmvae.store import FileKeeper
 from reclust_spark.gmvae.train import MAIN, Round
 from reclust_spark.onevsall.predict import Question
 from reclust_spark.paths import ROOT
@@ -30,6 +33,7 @@ from reclust_spark.warehouse.tables import Warehouse, schema_of
 
 STAGE = "train-gmvae"
 STEP_VERSION = 1
+LOOK_SECONDS = 1.0
 KEPT_CLUSTERS = 8
 """A person's most probable clusters that the latents table keeps."""
 NOT_IN_RESULT = {"cluster_by", "attempts", "checkpoints"}
@@ -157,11 +161,16 @@ class _Training:
 
     def _checkpoints(self) -> str | None:
         """Return the folder of this training's checkpoints: one that all processes reach."""
+        name = f"_checkpoints_gmvae_{self.fingerprint[:16]}"
         if self.options.checkpoints is not None:
-            return f"{self.options.checkpoints.rstrip('/')}/{self.fingerprint[:16]}"
-        if not self.warehouse.is_folder:
+            folder = f"{self.options.checkpoints.rstrip('/')}/{name}"
+        elif self.warehouse.is_folder:
+            folder = self.warehouse.location(name)
+        else:
             return None
-        return self.warehouse.location(f"_checkpoints_gmvae_{self.fingerprint[:16]}")
+        # whole, for processes that were started somewhere else
+        place = place_of(self.warehouse.spark, folder)
+        return str(place.files.makeQualified(place.path).toString())
 
     def drop_checkpoints(self) -> None:
         """Remove what a killed run would have gone on from."""
@@ -173,12 +182,13 @@ class _Training:
     def _trained(self, job: work.Job) -> work.Result:
         """Run the backend; a run that lost a worker goes on from the last checkpoint."""
         backend = base.load(self.options.backend)
-        # what listens lives in this process: those of other backends cannot tell it
+        # what listens lives in this process: it is told of what those of other backends have kept
         is_here = self.options.backend == "local"
         part = partial(base.guarded, job, self.on_round if is_here else None)
         for attempt in range(1, self.options.attempts + 1):
             try:
-                found = backend.run(self.warehouse.spark, part, len(job.hands))
+                with _telling(None if is_here else job.checkpoints, self.on_round):
+                    found = backend.run(self.warehouse.spark, part, len(job.hands))
                 break
             except ReclustError:
                 raise
@@ -206,3 +216,32 @@ class _Training:
 
         rows = self.features.select("row_id", "weight", "features").mapInArrow(encode, schema)
         self.warehouse.write_version(LATENTS, rows, number)
+
+
+@contextmanager
+def _telling(checkpoints: str | None, on_round: Callable[[Round], None]) -> Iterator[None]:
+    """Tell of the rounds that appear in a folder of checkpoints, as long as the work goes on."""
+    if checkpoints is None:
+        yield
+        return
+    keeper, done = FileKeeper(checkpoints), Event()
+    before = len(keeper.rounds())
+
+    def tell() -> None:
+        told = before
+        while not done.wait(LOOK_SECONDS):
+            try:
+                rounds = keeper.rounds()
+            except OSError:  # dropped for the next one just now
+                continue
+            for one in rounds[told:]:
+                on_round(one)
+            told = max(told, len(rounds))
+
+    watcher = Thread(target=tell, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()

@@ -17,6 +17,7 @@ from reclust_spark.gmvae.parquet import file_system
 from reclust_spark.gmvae.train import Round, State
 
 HEADER = "reclust_gmvae"
+ENDING = ".safetensors"
 
 
 def to_bytes(model: GMVAE) -> bytes:
@@ -77,21 +78,41 @@ class FileKeeper:
 
     def load(self) -> State | None:
         """Return the last one, if there is one."""
-        files, folder = file_system(self.place)
-        found = files.get_file_info(f"{folder}/last.safetensors")
-        if found.type == pafs.FileType.NotFound:
+        files, kept = self._kept()
+        if not kept:
             return None
-        with files.open_input_stream(found.path) as stream:
+        with files.open_input_stream(kept[-1]) as stream:
             blob = stream.read()
-        rounds = [Round(*one) for one in _header(blob)["rounds"]]
-        return State(load(blob), rounds)
+        return State(load(blob), _rounds(blob))
+
+    def rounds(self) -> list[Round]:
+        """Return the rounds of the last one, without reading its tensors."""
+        files, kept = self._kept()
+        if not kept:
+            return []
+        with files.open_input_file(kept[-1]) as opened:
+            start = opened.read(8)
+            return _rounds(start + opened.read(int.from_bytes(start, "little")))
 
     def save(self, state: State) -> None:
-        """Keep one in place of the last: written beside it, then moved over it."""
-        files, folder = file_system(self.place)
+        """Keep one more, and drop those before it: written first, then given its name."""
+        files, kept = self._kept()
+        _, folder = file_system(self.place)
         files.create_dir(folder, recursive=True)
         tensors = {name: value.detach().cpu().clone() for name, value in state.tensors.items()}
         header = {HEADER: json.dumps({"rounds": state.rounds})}
-        with files.open_output_stream(f"{folder}/next.safetensors") as stream:
+        with files.open_output_stream(f"{folder}/next") as stream:
             stream.write(save(tensors, header))
-        files.move(f"{folder}/next.safetensors", f"{folder}/last.safetensors")
+        # a new name: not every file system moves a file over another
+        files.move(f"{folder}/next", f"{folder}/{len(state.rounds):06d}{ENDING}")
+        for path in kept:
+            files.delete_file(path)
+
+    def _kept(self) -> tuple[pafs.FileSystem, list[str]]:
+        files, folder = file_system(self.place)
+        found = files.get_file_info(pafs.FileSelector(folder, allow_not_found=True))
+        return files, sorted(one.path for one in found if one.path.endswith(ENDING))
+
+
+def _rounds(blob: bytes) -> list[Round]:
+    return [Round(*one) for one in _header(blob)["rounds"]]

@@ -86,5 +86,7 @@ def _process(work: Work, cores: int) -> Any:
     # the addresses that Spark has given this task: conf/gpu.yaml asks for one
     addresses = get_available_devices()
     device = torch.device(f"cuda:{addresses[0]}" if addresses else "cpu")
+    if torch.cuda.is_available() and addresses:
+        torch.cuda.set_device(device)
     result = work(HorovodGroup(device))
     return result if hvd.rank() == 0 else None

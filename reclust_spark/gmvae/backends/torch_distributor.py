@@ -82,6 +82,8 @@ def run(spark: SparkSession, work: Work, processes: int) -> Any:
 
 def _process(work: Work, cores: int, on_gpu: bool) -> Any:
     torch.set_num_threads(cores)
+    if on_gpu:
+        torch.cuda.set_device(0)
     distributed.init_process_group("nccl" if on_gpu else "gloo")
     try:
         # the distributor shows a process nothing but the GPU that Spark has given its task

@@ -13,7 +13,7 @@ from reclust_spark.gmvae.group import Alone
 from reclust_spark.gmvae.latents import alone
 from reclust_spark.gmvae.objective import clusters
 from reclust_spark.gmvae.shard import Shard, epoch, shares
-from reclust_spark.gmvae.train import MAIN, WARM, train
+from reclust_spark.gmvae.train import MAIN, WARM, Round, State, train
 from reclust_spark.gmvae.work import new_model
 from tests.gmvae_people import KINDS, QUESTIONS, mixed_people
 
@@ -146,6 +146,21 @@ def test_schedules_are_functions_of_the_step():
     assert schedule.kl_weight(0, 0) == 1
     heat = [schedule.temperature(step, 2, 1.0, 0.25) for step in range(4)]
     assert heat == pytest.approx([1, 0.5, 0.25, 0.25])
+
+
+def test_the_last_checkpoint_is_kept_alone(tmp_path):
+    keeper = store.FileKeeper(f"file://{tmp_path}/a b")
+    assert keeper.load() is None and keeper.rounds() == []
+    rounds = []
+    for number in range(3):
+        rounds.append(Round(number, MAIN, 10, 1.0, float("nan") if number else -2.0, 0.5))
+        keeper.save(State({"model.x": torch.full((2,), float(number))}, rounds))
+    (tmp_path / "a b" / "next").write_bytes(b"of a writer that was killed")
+    again = store.FileKeeper(f"{tmp_path}/a b")
+    state = again.load()
+    assert state.tensors["model.x"].tolist() == [2.0, 2.0]
+    assert [one.number for one in state.rounds] == [one.number for one in again.rounds()]
+    assert len(list((tmp_path / "a b").glob("*.safetensors"))) == 1
 
 
 def test_a_person_is_encoded_alike_beside_anybody():

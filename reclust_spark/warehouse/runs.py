@@ -44,10 +44,10 @@ class Step:
         A hash of all that decides the result: input version, settings, STEP_VERSION.
     prepare_version : int or None
         The version of the features a model or a tree is built on.
-    gmvae_version : int or None
-        The version of the GMVAE whose clusters are a tree's first.
     version : int or None
         The version that the step's rows belong to where it makes none of its own: a tree's.
+    gmvae_version : int or None
+        The version of the GMVAE whose clusters are a tree's first.
     """
 
     stage: str
@@ -56,8 +56,8 @@ class Step:
     input_version: str
     fingerprint: str
     prepare_version: int | None = None
-    gmvae_version: int | None = None
     version: int | None = None
+    gmvae_version: int | None = None
 
 
 @dataclass(frozen=True)

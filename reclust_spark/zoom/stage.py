@@ -146,7 +146,9 @@ def run(
         trained = ledger.fingerprint(TRAIN_GMVAE, GMVAE, gmvae)
         identity |= {"gmvae": trained, "cluster_by": config.gmvae.cluster_by}
     fingerprint = config_hash(identity)
-    step = Step(STAGE, TREE, FEATURES.name, str(prepared), fingerprint, prepared, gmvae)
+    step = Step(
+        STAGE, TREE, FEATURES.name, str(prepared), fingerprint, prepared, gmvae_version=gmvae
+    )
 
     staging = f"_staging_zoom_{fingerprint[:16]}"
 

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from reclust_spark.config import load_config
 from reclust_spark.explain import stage as explain
+from reclust_spark.gmvae import stage as gmvae
 from reclust_spark.prepare import stage as prepare
 from reclust_spark.score import stage as score
 from reclust_spark.warehouse.names import (
@@ -53,12 +54,14 @@ def built(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
             "zoom.n_neighbors=15",
             "zoom.n_epochs=100",
             "zoom.max_depth=2",
+            "gmvae.k=3",
+            *(f"gmvae.{name}_steps=50" for name in ("warm", "taught", "max", "anneal", "round")),
         ],
         environment={},
     )
     warehouse = Warehouse(spark, config.warehouse)
     ledger = Ledger(warehouse, config)
-    for stage in (prepare, zoom, explain, score):
+    for stage in (prepare, gmvae, zoom, explain, score):
         stage.run(warehouse, config, ledger)
     yield warehouse
 

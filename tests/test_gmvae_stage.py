@@ -141,12 +141,15 @@ def test_partitions_and_order_do_not_matter(
     frame = survey_of(mixed_people(N, seed=7)[1])[0].sample(frac=1, random_state=1)
     spark.createDataFrame(frame).repartition(7).write.parquet(f"{tmp_path}/shuffled")
     for path, inline in ((f"{tmp_path}/survey.parquet", 5000), (f"{tmp_path}/shuffled", 0)):
-        config = make_config(*survey, *QUICK, f"input.path={path}", f"zoom.inline_rows={inline}")
+        changed = (f"input.path={path}", f"zoom.inline_rows={inline}", "zoom.max_depth=1")
+        config = make_config(*survey, *QUICK, *changed)
         ledger = make_ledger(config)
         prepared = prepare.run(warehouse, config, ledger).version
         trained = stage.run(warehouse, config, ledger, prepared)
         tree = zoom.run(warehouse, config, ledger, prepared)
         assert not trained.reused and not tree.reused
+        ran = warehouse.read(RUNS).where("stage = 'train-gmvae'").orderBy("finished_at").collect()
+        assert ran[-1].rows_in == N, "the other preparation's files are not read"
         trees.append(tree_hash(placed(warehouse, tree.version)))
     assert trees[0] == trees[1]
 
@@ -180,9 +183,11 @@ def test_a_killed_worker_is_replaced_and_training_goes_on(
 
     watcher = threading.Thread(target=kill)
     watcher.start()
-    found = stage.run(warehouse, config, ledger)
+    told = []
+    found = stage.run(warehouse, config, ledger, on_round=told.append)
     watcher.join()
     assert len(killed) == 1
+    assert [one.number for one in told] == list(range(32)), "each round is told of, once"
     assert "attempt 1 has failed" in caplog.text
     row = warehouse.read(GMVAES, found.version).first()
     assert row.n_steps == 800, "no step is lost, none done twice"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -141,16 +140,28 @@ def test_a_killed_run_goes_on_after_its_last_wave(
     assert same_tree(warehouse, result.version, expected)
 
 
-@pytest.mark.parametrize("master", ["local[1]", "local-cluster[2,1,1024]"])
-def test_the_cluster_does_not_matter(master, warehouse, survey, expected, tmp_path):
+BUILD = """
+import sys
+from reclust_spark.config import load_config
+from reclust_spark.pipeline import connect
+from reclust_spark.prepare import stage as prepare
+from reclust_spark.warehouse.runs import Ledger
+from reclust_spark.zoom import stage as zoom
+
+config = load_config(settings=sys.argv[1:])
+with connect(config, ["zoom"]) as warehouse:
+    ledger = Ledger(warehouse, config)
+    zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).version)
+"""
+
+
+def test_the_cluster_does_not_matter(warehouse, survey, expected, tmp_path):
     """A process of its own: one process holds one Spark context. Two workers are two JVMs."""
-    place, at = f"warehouse={tmp_path}/warehouse", f"spark.master={master}"
+    place, at = f"warehouse={tmp_path}/warehouse", "spark.master=local-cluster[2,1,1024]"
     settings = [place, at, *survey, IN_WAVES, *QUICK]
     done = subprocess.run(
-        [sys.executable, "-m", "reclust_spark.cli", "run"]
-        + [word for setting in settings for word in ("--set", setting)],
-        capture_output=True, text=True, timeout=500, env=dict(os.environ),
-    )  # fmt: skip
+        [sys.executable, "-c", BUILD, *settings], capture_output=True, text=True, timeout=500
+    )
     assert done.returncode == 0, done.stderr
     assert same_tree(warehouse, 1, expected)
 
@@ -200,12 +211,15 @@ def test_a_catalog_schema_can_be_the_warehouse(spark, make_config, survey, expec
     spark.sql("DROP SCHEMA survey_trees CASCADE")
 
 
-def test_spark_submit_runs_the_jobs(warehouse, survey, expected, tmp_path):
+def test_spark_submit_runs_the_jobs(
+    warehouse, make_config, make_ledger, survey, expected, tmp_path
+):
+    config = make_config(*survey, *QUICK)
+    prepare.run(warehouse, config, make_ledger(config))
     settings = [f"warehouse={tmp_path}/warehouse", *survey, *QUICK]
     words = [word for setting in settings for word in ("--set", setting)]
     submit = Path(sys.executable).with_name("spark-submit")
-    for job in ("prepare", "zoom"):
-        command = [submit, "--master", "local[2]", f"jobs/{job}.py", *words]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=ROOT)
-        assert done.returncode == 0, done.stderr
+    command = [submit, "--master", "local[2]", "jobs/zoom.py", *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
     assert same_tree(warehouse, 1, expected)

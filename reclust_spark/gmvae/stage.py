@@ -228,8 +228,9 @@ def _telling(checkpoints: str | None, on_round: Callable[[Round], None]) -> Iter
     before = len(keeper.rounds())
 
     def tell() -> None:
-        told = before
-        while not done.wait(LOOK_SECONDS):
+        told, is_last = before, False
+        while not is_last:
+            is_last = done.wait(LOOK_SECONDS)
             try:
                 rounds = keeper.rounds()
             except OSError:  # dropped for the next one just now

@@ -27,6 +27,7 @@ from reclust_spark.gmvae import mixture, schedule
 from reclust_spark.gmvae.group import Group
 from reclust_spark.gmvae.network import GMVAE
 from reclust_spark.gmvae.objective import OBJECTIVES, Batch, bound
+from reclust_spark.gmvae.sample import cluster_apart
 from reclust_spark.gmvae.shard import Shard, epoch, held_out, shares, take
 
 WARM_KL = 0.01
@@ -329,7 +330,7 @@ class _Training:
         if self.group.rank == 0:
             places = np.concatenate(gathered)
             k = min(self.model.shape.n_clusters, len(places))
-            labels = mixture.cluster_sample(places, k, self.options.seed)
+            labels = cluster_apart(places, k, self.options.seed)
             mixture.set_mixture(self.model, places, labels)
         labels = self.group.gather(labels)[0]
         self.group.broadcast(self.model.state_dict().values())

@@ -71,17 +71,23 @@ def test_the_kinds_of_people_are_found(objective):
 def test_the_same_seed_gives_the_same_model_and_another_seed_another():
     runs = []
     for seed in (1, 1, 2):
-        options = GmvaeOptions(**SMALL | {"warm_steps": 30, "max_steps": 30, "seed": seed})
+        options = GmvaeOptions(**SMALL | BRIEF, start="autoencoder", seed=seed)
         model, shard, _ = ready(options)
         runs.append([one.loss for one in train(model, shard, Alone(), options).rounds])
     assert runs[0] == runs[1] != runs[2]
 
 
-@pytest.mark.parametrize("stop_after", [2, 3, 5])
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(stop_after):
+@pytest.fixture(scope="module")
+def whole():
+    """A brief run that nothing stopped."""
     options = GmvaeOptions(**SMALL | BRIEF)
     model, shard, _ = ready(options)
-    whole = train(model, shard, Alone(), options)
+    return train(model, shard, Alone(), options)
+
+
+@pytest.mark.parametrize("stop_after", [2, 3, 5])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(stop_after, whole):
+    options = GmvaeOptions(**SMALL | BRIEF)
     keeper = Remembering(stop_after)
     model, shard, _ = ready(options)
     with pytest.raises(KeyboardInterrupt):
@@ -94,7 +100,8 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(stop_after):
 
 
 def test_training_ends_when_the_held_out_bound_rises_no_more():
-    options = GmvaeOptions(**SMALL | {"max_steps": 10_000, "patience": 2, "learning_rate": 0.01})
+    endless = {"max_steps": 10_000, "patience": 2, "learning_rate": 0.01, "start": "autoencoder"}
+    options = GmvaeOptions(**SMALL | endless)
     model, shard, _ = ready(options, n=500)
     found = train(model, shard, Alone(), options)
     main = [one for one in found.rounds if one.phase == MAIN]

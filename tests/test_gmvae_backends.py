@@ -63,7 +63,7 @@ def everything(group):
     group.broadcast([start])
     weight = torch.nn.Linear(1, 1, bias=False)
     group.broadcast(weight.state_dict().values())
-    before = float(weight.weight)
+    before = float(weight.weight.detach())
     stepper = group.averaging(torch.optim.SGD(weight.parameters(), lr=1.0), weight)
     weight.weight.grad = torch.zeros_like(weight.weight)
     for _ in range(2):
@@ -75,7 +75,7 @@ def everything(group):
         "process": os.getpid(),
         "first": start.tolist(),
         "total": float(group.total(torch.tensor(float(group.rank + 1), dtype=torch.float64))),
-        "moved": before - float(weight.weight),
+        "moved": before - float(weight.weight.detach()),
     }
     return group.gather(seen)
 

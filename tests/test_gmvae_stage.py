@@ -130,8 +130,6 @@ def test_hdbscan_clusters_the_latent_space(warehouse, make_config, make_ledger, 
     assert adjusted_rand_score(kinds[clustered], places.path[clustered]) > 0.7
     other = make_config(*survey, *QUICK, "zoom.max_depth=1")
     assert not zoom.run(warehouse, other, make_ledger(other)).reused, "another way to cluster"
-    plain = make_config(*survey, *QUICK, "zoom.max_depth=1", "zoom.engine=auto")
-    assert not zoom.run(warehouse, plain, make_ledger(plain)).reused
 
 
 def test_partitions_and_order_do_not_matter(

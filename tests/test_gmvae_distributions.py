@@ -109,3 +109,13 @@ def test_levels_of_a_categorical_broadcast_over_clusters():
     assert found.shape == (4, 5, 2)
     wanted = Categorical(logits=logits[2, 1, 0]).log_prob(level[1, 0])
     torch.testing.assert_close(found[2, 1, 0], wanted)
+
+
+def test_distances_to_many_gaussians_are_those_to_each():
+    rng = torch.Generator().manual_seed(0)
+    mean, mean_0 = (5 + torch.randn(size, 4, generator=rng) for size in (50, 7))
+    variance, log_variance_0 = (torch.randn(size, 4, generator=rng) for size in (50, 7))
+    found = d.distance_to_each(mean, variance.exp(), mean_0, log_variance_0)
+    apart = variance.exp()[:, None] + (mean[:, None] - mean_0).square()
+    expected = (apart * torch.exp(-log_variance_0)).sum(-1)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)

@@ -29,6 +29,33 @@ def gaussian_kl(
     return 0.5 * (log_variance_0 - log_variance + ratio + apart - 1).sum(-1)
 
 
+def distance_to_each(
+    mean: Tensor, variance: Tensor | float, mean_0: Tensor, log_variance_0: Tensor
+) -> Tensor:
+    """Return the expected squared distance to each of many Gaussians, in units of their variances.
+
+    Parameters
+    ----------
+    mean, variance : Tensor, shape (n, latent)
+        Of what is measured; 0 for points.
+    mean_0, log_variance_0 : Tensor, shape (clusters, latent)
+
+    Returns
+    -------
+    Tensor, shape (n, clusters)
+
+    Notes
+    -----
+    The square is multiplied out, so that three matrix products do what would else need an
+    (n, clusters, latent) tensor; from a common middle, which keeps the digits.
+    """
+    middle = mean_0.mean(0).detach()
+    mean, mean_0 = mean - middle, mean_0 - middle
+    precision = torch.exp(-log_variance_0)
+    whole = (variance + mean.square()) @ precision.T - 2 * mean @ (mean_0 * precision).T
+    return whole + (mean_0.square() * precision).sum(-1)
+
+
 def categorical_kl(log_q: Tensor, log_p: Tensor) -> Tensor:
     """Return KL(q ‖ p) of categoricals, from log probabilities over the last dimension."""
     return (log_q.exp() * (log_q - log_p)).sum(-1)

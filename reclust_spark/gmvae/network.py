@@ -134,8 +134,16 @@ class GMVAE(nn.Module):
     def log_joint(self, z: Tensor) -> Tensor:
         """Return log p(z, y) for every cluster, shape (n, clusters)."""
         prior = self.p_z()
-        log_p = d.gaussian_log_prob(z[..., None, :], prior.mean, prior.log_variance).sum(-1)
-        return log_p + self.p_y()
+        constant = prior.log_variance.sum(-1) + self.shape.n_latent * d.LOG_2PI
+        apart = d.distance_to_each(z, 0.0, prior.mean, prior.log_variance)
+        return self.p_y() - 0.5 * (constant + apart)
+
+    def kl_to_each(self, q_z: Gaussian) -> Tensor:
+        """Return KL(q(z|x) ‖ p(z|y)) for every cluster, shape (n, clusters)."""
+        prior = self.p_z()
+        apart = d.distance_to_each(q_z.mean, q_z.log_variance.exp(), prior.mean, prior.log_variance)
+        spreads = prior.log_variance.sum(-1) - q_z.log_variance.sum(-1, keepdim=True)
+        return 0.5 * (spreads + apart - self.shape.n_latent)
 
     def log_likelihood(self, z: Tensor, targets: Tensor) -> Tensor:
         """Return log p(x|z) of each question, weighted: (..., n, columns); 0 where missing."""

@@ -87,11 +87,8 @@ def vade(model: GMVAE, batch: Batch, temperature: float, generator: torch.Genera
     z = d.sample_gaussian(*q_z, generator)
     told = model.log_likelihood(z, batch.targets)
     log_q = model.p_y_given_z(z)
-    prior = model.p_z()
-    apart = d.gaussian_kl(
-        q_z.mean[:, None], q_z.log_variance[:, None], prior.mean, prior.log_variance
-    )
-    return Terms(told, (log_q.exp() * apart).sum(-1), d.categorical_kl(log_q, model.p_y()))
+    apart = (log_q.exp() * model.kl_to_each(q_z)).sum(-1)
+    return Terms(told, apart, d.categorical_kl(log_q, model.p_y()))
 
 
 OBJECTIVES: dict[str, Objective] = {"concrete": concrete, "exact": exact, "vade": vade}

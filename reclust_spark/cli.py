@@ -52,7 +52,7 @@ def prepare(config: Files = None, settings: Settings = None, quiet: Quiet = Fals
 @app.command()
 def train_gmvae(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Train the model that splits populations too large for UMAP; see zoom.engine."""
-    from reclust_spark.pipeline import TRAIN_GMVAE
+    from reclust_spark.warehouse.names import TRAIN_GMVAE
 
     _steps(_resolved(config, settings), (TRAIN_GMVAE,), quiet)
 

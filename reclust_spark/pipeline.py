@@ -10,13 +10,12 @@ from typing import Any
 
 from reclust_spark.config import Config
 from reclust_spark.errors import ConfigError
-from reclust_spark.warehouse.names import GMVAE, PREPARED, TREE
+from reclust_spark.warehouse.names import GMVAE, PREPARED, TRAIN_GMVAE, TREE
 from reclust_spark.warehouse.runs import Ledger, Result
 from reclust_spark.warehouse.session import named_failures, session
 from reclust_spark.warehouse.tables import Warehouse, check_place
 
 STEPS = ("prepare", "zoom", "explain", "score")
-TRAIN_GMVAE = "train-gmvae"
 PACKAGES = {TRAIN_GMVAE: "gmvae"}
 """Where a step's stage.py lies, where that is not its own name."""
 GMVAE_NEEDS = ("torch", "safetensors")

@@ -27,11 +27,12 @@ from reclust_spark.warehouse.names import (
     LATENTS,
     PREPARED,
     QUESTION_MAP,
+    TRAIN_GMVAE,
 )
-from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, latest_version, require
+from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, choose_prepared
 from reclust_spark.warehouse.tables import Warehouse, schema_of
 
-STAGE = "train-gmvae"
+STAGE = TRAIN_GMVAE
 STEP_VERSION = 1
 LOOK_SECONDS = 1.0
 KEPT_CLUSTERS = 8
@@ -59,7 +60,7 @@ def run(
     prepared : int, optional
         The prepare_version to train on; the newest complete one by default.
     on_round : callable
-        Called after each round, where training is in this process.
+        Called after each round; of other processes, soon after its checkpoint.
 
     Returns
     -------
@@ -70,9 +71,7 @@ def run(
     ------
     ConfigError, InputError, RunError
     """
-    if prepared is None:
-        prepared = latest_version(warehouse, "prepare", PREPARED)
-    prepared = require(prepared, f"warehouse {warehouse.place}", "reclust prepare")
+    prepared = choose_prepared(warehouse, prepared)
     settings = config.gmvae.model_dump(exclude=NOT_IN_RESULT)
     upstream = ledger.fingerprint("prepare", PREPARED, prepared)
     fingerprint = config_hash({"version": STEP_VERSION, "gmvae": settings, "prepare": upstream})

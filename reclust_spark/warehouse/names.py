@@ -41,6 +41,9 @@ TREE = "tree_version"
 PREPARED = "prepare_version"
 GMVAE = "gmvae_version"
 
+TRAIN_GMVAE = "train-gmvae"
+"""The step that trains what `zoom.engine: gmvae` splits the root by."""
+
 RUNS = Table(
     "runs",
     "a step of a run, written last: the manifest",

@@ -257,6 +257,19 @@ class Tree(NamedTuple):
     prepare_version: int
 
 
+def choose_prepared(warehouse: Warehouse, wanted: int | None) -> int:
+    """Return the prepare_version that is wanted; the newest complete one by default.
+
+    Raises
+    ------
+    InputError
+        If nothing has been prepared.
+    """
+    if wanted is None:
+        wanted = latest_version(warehouse, "prepare", PREPARED)
+    return require(wanted, f"warehouse {warehouse.place}", "reclust prepare")
+
+
 def choose_tree(warehouse: Warehouse, wanted: int | None) -> Tree:
     """Return the tree that a setting names, or the newest.
 

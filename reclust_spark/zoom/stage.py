@@ -31,10 +31,19 @@ from reclust_spark.warehouse.names import (
     LATENTS,
     NODES,
     PREPARED,
+    TRAIN_GMVAE,
     TREE,
     Table,
 )
-from reclust_spark.warehouse.runs import Ledger, Outcome, Result, Step, latest_version, require
+from reclust_spark.warehouse.runs import (
+    Ledger,
+    Outcome,
+    Result,
+    Step,
+    choose_prepared,
+    latest_version,
+    require,
+)
 from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom.latent import (
     GMVAE_ENGINE,
@@ -75,8 +84,6 @@ STAGE = "zoom"
 STEP_VERSION = 1
 NOT_IN_RESULT = {"inline_rows", "engine"}
 """Options that change how the work is cut and never what comes out, or that count elsewhere."""
-TRAIN_GMVAE = "train-gmvae"
-"""The stage that trains what `zoom.engine: gmvae` splits the root by."""
 
 log = logging.getLogger(__name__)
 
@@ -132,9 +139,7 @@ def run(
     InputError
         If nothing has been prepared, or no GMVAE trained that is to split the root.
     """
-    if prepared is None:
-        prepared = latest_version(warehouse, "prepare", PREPARED)
-    prepared = require(prepared, f"warehouse {warehouse.place}", "reclust prepare")
+    prepared = choose_prepared(warehouse, prepared)
     settings = config.zoom.model_dump(exclude=NOT_IN_RESULT)
     upstream = ledger.fingerprint("prepare", PREPARED, prepared)
     identity = {"version": STEP_VERSION, "zoom": settings, "prepare": upstream}

@@ -12,8 +12,9 @@ from reclust_spark.gmvae import schedule, store
 from reclust_spark.gmvae.group import Alone
 from reclust_spark.gmvae.latents import alone
 from reclust_spark.gmvae.objective import clusters
+from reclust_spark.gmvae.rounds import MAIN, WARM, Round, State
 from reclust_spark.gmvae.shard import Shard, epoch, shares
-from reclust_spark.gmvae.train import MAIN, WARM, Round, State, train
+from reclust_spark.gmvae.train import train
 from reclust_spark.gmvae.work import new_model
 from tests.gmvae_people import KINDS, QUESTIONS, mixed_people
 

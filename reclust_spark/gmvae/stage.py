@@ -14,8 +14,8 @@ from reclust_spark.config import Config, config_hash
 from reclust_spark.errors import ConfigError, InputError, ReclustError, RunError
 from reclust_spark.gmvae import parquet, work
 from reclust_spark.gmvae.backends import base
+from reclust_spark.gmvae.rounds import MAIN, Round
 from reclust_spark.gmvae.store import FileKeeper
-from reclust_spark.gmvae.train import MAIN, Round
 from reclust_spark.onevsall.predict import Question
 from reclust_spark.paths import ROOT
 from reclust_spark.warehouse.files import place_of

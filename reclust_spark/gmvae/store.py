@@ -14,7 +14,7 @@ from reclust_spark.errors import InputError
 from reclust_spark.gmvae.columns import Column
 from reclust_spark.gmvae.network import GMVAE, Shape
 from reclust_spark.gmvae.parquet import file_system
-from reclust_spark.gmvae.train import Round, State
+from reclust_spark.gmvae.rounds import Round, State
 
 HEADER = "reclust_gmvae"
 ENDING = ".safetensors"

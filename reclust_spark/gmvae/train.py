@@ -14,7 +14,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,15 @@ from reclust_spark.gmvae import mixture, schedule
 from reclust_spark.gmvae.group import Group
 from reclust_spark.gmvae.network import GMVAE
 from reclust_spark.gmvae.objective import OBJECTIVES, Batch, bound
+from reclust_spark.gmvae.rounds import (
+    MAIN,
+    WARM,
+    Forgetful,
+    Keeper,
+    Round,
+    State,
+    best_bound,
+)
 from reclust_spark.gmvae.sample import cluster_apart
 from reclust_spark.gmvae.shard import Shard, epoch, held_out, shares, take
 
@@ -39,74 +48,10 @@ DRAWS, ORDER, EVALUATION, SAMPLE, TEACHING = range(5)
 LEAST_RATE = 0.05
 """What is left of the learning rate at the end."""
 
-WARM, MAIN = "warm", "main"
-
 Loss = tuple[Tensor, Tensor]
 """Summed over people; and each question's log likelihood, (n, columns)."""
 
 log = logging.getLogger(__name__)
-
-
-class Round(NamedTuple):
-    """What became of a round.
-
-    Attributes
-    ----------
-    number : int
-        From 0.
-    phase : str
-        WARM or MAIN.
-    steps : int
-    loss : float
-        Mean over the people trained on, of what was minimised, in nats.
-    bound : float
-        Mean over the people held out, of a lower bound on log p(x), in nats; NaN while warming.
-    seconds : float
-    """
-
-    number: int
-    phase: str
-    steps: int
-    loss: float
-    bound: float
-    seconds: float
-
-
-class State(NamedTuple):
-    """Where training is; all that a checkpoint holds.
-
-    Attributes
-    ----------
-    tensors : dict of str to Tensor
-        The model's, the best model's so far and the optimizer's, by prefixed names.
-    rounds : list of Round
-    """
-
-    tensors: dict[str, Tensor]
-    rounds: list[Round]
-
-
-class Keeper(Protocol):
-    """Where checkpoints are kept."""
-
-    def load(self) -> State | None:
-        """Return the last one, if there is one."""
-        ...
-
-    def save(self, state: State) -> None:
-        """Keep one in place of the last; only rank 0 is asked to."""
-        ...
-
-
-class Forgetful:
-    """Keeps nothing."""
-
-    def load(self) -> State | None:
-        """Return None."""
-        return None
-
-    def save(self, state: State) -> None:
-        """Do nothing."""
 
 
 class Trained(NamedTuple):
@@ -118,7 +63,7 @@ class Trained(NamedTuple):
     @property
     def bound(self) -> float:
         """The best held-out bound, in nats a person."""
-        return _best(self.rounds)
+        return best_bound(self.rounds)
 
 
 def train(
@@ -193,7 +138,7 @@ class _Training:
                 self._start_mixture()
             done = self._round(number, steps)
             self.rounds.append(done)
-            if done.phase == MAIN and done.bound >= _best(self.rounds):
+            if done.phase == MAIN and done.bound >= best_bound(self.rounds):
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             if self.group.rank == 0:
                 self.keeper.save(self._state())
@@ -394,10 +339,6 @@ class _Training:
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _best(rounds: list[Round]) -> float:
-    return max(one.bound for one in rounds if one.phase == MAIN)
 
 
 def _seed(seed: int, purpose: tuple[int, int], rank: int) -> int:

@@ -25,9 +25,10 @@ from reclust_spark.gmvae.columns import (
 )
 from reclust_spark.gmvae.group import Group
 from reclust_spark.gmvae.network import GMVAE, Shape
+from reclust_spark.gmvae.rounds import Forgetful, Keeper, Round
 from reclust_spark.gmvae.shard import Shard
 from reclust_spark.gmvae.store import FileKeeper
-from reclust_spark.gmvae.train import Forgetful, Keeper, Round, train
+from reclust_spark.gmvae.train import train
 from reclust_spark.onevsall.predict import Question, inputs_of
 from reclust_spark.prepare.hashing import row_hashes
 from reclust_spark.warehouse.names import FEATURES

@@ -183,6 +183,41 @@ class ScoreOptions(_Section):
     )
 
 
+class CrosstabOptions(_Section):
+    """Outside questions, answered cluster by cluster."""
+
+    input: str | None = Field(
+        None,
+        description="a table with the people's ids; null: the answers that prepare has kept aside",
+    )
+    format: Literal["delta", "parquet", "csv", "table"] | None = Field(
+        None, description="guessed from the path where it is not given"
+    )
+    id: str | None = Field(None, description="its id column; input.id where not given")
+    questions: Columns = Field([], description="its columns to cross; none: all")
+    by: Columns = Field([], description="second questions, each crossed with each question")
+    strata: str | None = Field(None, description="its column of the sample's strata")
+    clusters: str | None = Field(
+        None, description="its column of the sample's primary sampling units"
+    )
+    confidence: float = Field(0.95, gt=0, lt=1, description="of the intervals")
+    min_n: int = Field(10, ge=1, description="a cell of fewer people is not shown")
+    max_levels: int = Field(
+        60, ge=2, description="a text with more different answers is no question"
+    )
+
+
+class ReportOptions(_Section):
+    """The page, the deck and the workbook."""
+
+    out: str | None = Field(None, description="a folder; null: <warehouse>/report")
+    title: str | None = Field(None, description="null: made of the survey's name")
+    template: str | None = Field(None, description="a .pptx whose design the deck takes")
+    image: tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]] | None = Field(
+        None, description="[rows, columns] where the questions are the pixels of a grey image"
+    )
+
+
 class SparkOptions(_Section):
     """The cluster."""
 
@@ -200,8 +235,10 @@ class Config(_Section):
     zoom: ZoomOptions = ZoomOptions()
     explain: ExplainOptions = ExplainOptions()
     score: ScoreOptions = ScoreOptions()
+    crosstab: CrosstabOptions = CrosstabOptions()
+    report: ReportOptions = ReportOptions()
     tree_version: int | None = Field(
-        None, ge=1, description="the tree to explain, score, show and export; null: the newest"
+        None, ge=1, description="the tree to explain, score, show and report; null: the newest"
     )
     spark: SparkOptions = SparkOptions()
 

@@ -399,6 +399,56 @@ CLUSTER_SIZES = Table(
     ("as_of", "n", "weight", "share"),
 )
 
+CROSSTABS = Table(
+    "crosstabs",
+    "an outside question's answer in a cluster, all below it included; empty texts where the "
+    "question is not crossed with another one, or the statistic is not of a level",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "question": "string",
+        "question_text": "string",
+        "by_question": "string",
+        "by_text": "string",
+        "by_level": "string",
+        "by_order": "int",
+        "level": "string",
+        "level_order": "int",
+        "statistic": "string",
+        "value": "double",
+        "population_value": "double",
+        "index": "double",
+        "ci_low": "double",
+        "ci_high": "double",
+        "n": "bigint",
+        "n_eff": "double",
+        "p_value": "double",
+        "q_value": "double",
+        "suppressed": "boolean",
+        "input_table": "string",
+        "input_version": "string",
+        "run_id": "string",
+    },
+    ("path", "question", "by_question", "by_level", "level", "statistic"),
+    TREE,
+    ("question_text", "suppressed", "input_table", "run_id"),
+)
+
+NOTES = Table(
+    "notes",
+    "what an analyst wrote of a cluster",
+    {
+        "tree_version": "int",
+        "path": "string",
+        "note": "string",
+        "author": "string",
+        "at": "timestamp",
+    },
+    ("path", "at"),
+    TREE,
+    ("note",),
+)
+
 TABLES = (
     RUNS,
     METRICS,
@@ -419,7 +469,12 @@ TABLES = (
     LABELS,
     SCORES,
     CLUSTER_SIZES,
+    CROSSTABS,
+    NOTES,
 )
+
+SHARE, MEAN, MEDIAN = "share", "mean", "median"
+"""What is estimated of an outside question: `crosstabs.statistic`."""
 
 BY_MODEL, BY_ANALYST = "model", "analyst"
 """Who gave a label."""

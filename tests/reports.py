@@ -24,7 +24,10 @@ from reclust_spark.report.content import (
 )
 from reclust_spark.warehouse.names import MEAN, MEDIAN, SHARE
 
-LONG = "people who would rather read of it in a newspaper than ever hear of it from a neighbour they do not know at all well ok"
+LONG = (
+    "people who would rather read of it in a newspaper than ever hear of it from a neighbour "
+    "they do not know at all well okay"
+)
 """A label as long as a label gets: 120 characters."""
 HOSTILE = (
     '<script>window.broken=1</script><img src=x onerror="window.broken=1">',
@@ -33,7 +36,7 @@ HOSTILE = (
     "= 1 + 1; \x00\x0b control \ufffe characters\n and\tspace",
     "<b>bold</b><a href='javascript:window.broken=1'>link</a> " + "long " * 1000,
 )
-"""What a survey may hold: HTML, script, emoji, right-to-left, control characters, 5,000 characters."""
+"""What a survey may hold: HTML, script, emoji, right-to-left, control characters, much text."""
 STATES = ("Ohio", "Utah", "Iowa")
 
 
@@ -125,7 +128,11 @@ def _cluster(path, below, shares, number, words, rng, n_map, images) -> Cluster:
             for i in range(10)
         ),
         swarms=tuple(_swarm(i, words, rng) for i in range(10)),
-        siblings=(Sibling(path, 0.93), Sibling(up, 0.04), *(Sibling(p, 0.01) for p in siblings[:3] if p != path)),
+        siblings=(
+            Sibling(path, 0.93),
+            Sibling(up, 0.04),
+            *(Sibling(p, 0.01) for p in siblings[:3] if p != path),
+        ),
         certainty=Certainty(0.987, 0.91, 0.012, 4_000, 0.41),
         notes=(Note(f"{name}: they told us so.", "ada", datetime(2024, 6, 1, tzinfo=UTC)),)
         if number % 4 == 1

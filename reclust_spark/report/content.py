@@ -96,7 +96,7 @@ class Map(NamedTuple):
 
 
 class Sibling(NamedTuple):
-    """Where the models place a cluster's people: `path` is the parent's for none of its children."""
+    """Where the models place a cluster's people; the parent's path: in none of its children."""
 
     path: str
     share: float
@@ -192,7 +192,7 @@ class Cell(NamedTuple):
     ----------
     value, population_value : float or None
         A share (0 to 1), mean or median; everyone's, of the same second answer.
-    index : float or None
+    index100 : float or None
         100 × value / population_value.
     low, high : float or None
         The interval's limits.
@@ -206,7 +206,7 @@ class Cell(NamedTuple):
 
     value: float | None
     population_value: float | None
-    index: float | None
+    index100: float | None
     low: float | None
     high: float | None
     n: int | None

@@ -26,7 +26,7 @@ from reclust_spark.warehouse.names import MEAN, MEDIAN, SHARE
 
 LONG = (
     "people who would rather read of it in a newspaper than ever hear of it from a neighbour "
-    "they do not know at all well okay"
+    "they do not know at all well ok"
 )
 """A label as long as a label gets: 120 characters."""
 HOSTILE = (

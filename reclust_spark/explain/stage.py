@@ -444,7 +444,7 @@ def read_cluster(warehouse: Warehouse, wanted: int | None, path: str, leading: i
         models[0] if models else None,
         sorted(explanations, key=lambda row: row["rank"]),
         confusion,
-        _split_figures(warehouse, tree.version, path),
+        split_figures(warehouse, tree.version).get(path, {}),
     )
 
 
@@ -478,13 +478,21 @@ def _node_row(warehouse: Warehouse, tree_version: int, path: str) -> dict[str, A
     return warehouse.read(NODES, tree_version).where(F.col("path") == path).first().asDict()
 
 
-def _split_figures(warehouse: Warehouse, tree_version: int, path: str) -> dict[str, float]:
+def split_figures(warehouse: Warehouse, tree_version: int) -> dict[str, dict[str, float]]:
+    """Return how far models and fit agree at each split: agreement, at the root by depth.
+
+    Empty where the tree has not been explained.
+    """
     runs = warehouse.read(RUNS).where(
         (F.col("stage") == STAGE) & (F.col("status") == COMPLETE) & (F.col(TREE) == tree_version)
     )
-    last = runs.orderBy(F.desc("finished_at")).first()["run_id"]
+    last = runs.orderBy(F.desc("finished_at")).first()
+    if last is None:
+        return {}
     rows = warehouse.read(METRICS).where(
-        (F.col("run_id") == last) & (F.col("stage") == STAGE) & (F.col("path") == path)
+        (F.col("run_id") == last["run_id"]) & (F.col("stage") == STAGE)
     )
-    figures = rows.where(F.col("name").startswith("agreement")).collect()
-    return {row["name"]: row["value"] for row in figures}
+    figures: dict[str, dict[str, float]] = {}
+    for row in rows.where(F.col("name").startswith("agreement")).collect():
+        figures.setdefault(row["path"], {})[row["name"]] = row["value"]
+    return figures

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -14,8 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
-from reclust_spark.errors import ConfigError
-from reclust_spark.warehouse.files import place_of
+from reclust_spark.warehouse.files import check_writable, place_of
 from reclust_spark.warehouse.names import Table
 
 
@@ -171,24 +168,8 @@ def check_place(place: str) -> None:
     ConfigError
         If it is a file, or a folder that cannot be made or written.
     """
-    if "://" in place and not place.startswith("file://"):
-        return
-    if "/" not in place:
-        return
-    folder = Path(place.removeprefix("file://")).absolute()
-    allowed = "a folder that this user can write, or a catalog schema"
-    remedy = "set warehouse to another place: --set warehouse=./warehouse"
-    if folder.exists() and not folder.is_dir():
-        raise ConfigError(f"warehouse {place}", "is a file", allowed, remedy)
-    missing = [step for step in (folder, *folder.parents) if not step.exists()]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # permissions alone do not tell: a mount may be read-only, and root passes every check
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-        for step in missing:  # a command that writes nothing leaves nothing
-            step.rmdir()
-    except OSError as error:
-        raise ConfigError(
-            f"warehouse {place}", f"cannot be written ({error.strerror})", allowed, remedy
-        ) from None
+    if "/" in place:
+        check_writable(
+            place, f"warehouse {place}", "a folder that this user can write, or a catalog schema",
+            "set warehouse to another place: --set warehouse=./warehouse",
+        )  # fmt: skip

@@ -15,7 +15,7 @@ from reclust_spark.errors import ReclustError
 from reclust_spark.show import cluster_parts, tree_table
 
 app = typer.Typer(
-    help="Find who the people of a wide survey are: prepare, zoom, explain, score.",
+    help="Find who the people of a wide survey are: prepare, zoom, explain, score, report.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -73,6 +73,16 @@ def explain(config: Files = None, settings: Settings = None, quiet: Quiet = Fals
 def score(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Place people in the tree by its models alone: those of score.input."""
     _steps(_resolved(config, settings), ("score",), quiet)
+
+
+@app.command()
+def report(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
+    """Write the page to explore the tree, the deck to show it, and the workbook of its figures."""
+    from reclust_spark.report.stage import place_of_report
+
+    resolved = _resolved(config, settings)
+    _steps(resolved, ("report",), quiet)
+    _print(f"the report is in {place_of_report(resolved)}")
 
 
 @app.command()

@@ -387,7 +387,7 @@ def set_label(warehouse: Warehouse, wanted: int | None, path: str, label: str) -
         If there is no such tree or cluster, or the name is blank.
     """
     tree = choose_tree(warehouse, wanted)
-    _node_row(warehouse, tree.version, path)
+    read_node(warehouse, tree.version, path)
     if not label.strip():
         raise InputError(f"label of {path}", "is blank", "a name", f'reclust label {path} "a name"')
     row = {
@@ -423,7 +423,7 @@ def read_cluster(warehouse: Warehouse, wanted: int | None, path: str, leading: i
         If there is no such tree or cluster, or it has not been explained.
     """
     tree = choose_tree(warehouse, wanted)
-    node = _node_row(warehouse, tree.version, path)
+    node = read_node(warehouse, tree.version, path)
     versions = explained_versions(warehouse, tree.version)
     labels = read_labels(warehouse, tree.version)
 
@@ -465,7 +465,14 @@ def explained_versions(warehouse: Warehouse, tree_version: int) -> dict[str, int
     return versions
 
 
-def _node_row(warehouse: Warehouse, tree_version: int, path: str) -> dict[str, Any]:
+def read_node(warehouse: Warehouse, tree_version: int, path: str) -> dict[str, Any]:
+    """Return a cluster's row of the nodes table.
+
+    Raises
+    ------
+    InputError
+        If the tree has no such cluster; it names the nearest.
+    """
     rows = warehouse.read(NODES, tree_version).select("path").collect()
     paths = sorted(row["path"] for row in rows)
     if path not in paths:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pyspark.sql import SparkSession
 
+from reclust_spark.cli import main
 from reclust_spark.config import Config, load_config
 from reclust_spark.pipeline import WARM_MODULES
 from reclust_spark.warehouse.compiled import enable_compile_cache
@@ -77,3 +78,19 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
     images, labels = mnist_data()
     return images.astype(np.float32), labels
+
+
+@pytest.fixture
+def reclust(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command on a warehouse; return its exit status, what it printed, and what it said."""
+
+    def command(warehouse: Warehouse, *words: str, settings=()) -> tuple[int, str, str]:
+        given = [f"warehouse={warehouse.place}", *settings]
+        options = [word for setting in given for word in ("--set", setting)]
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([*words, *options])
+        said = capfd.readouterr()
+        return int(ended.value.code or 0), said.out, said.err
+
+    return command

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from reclust_spark.config import Config, load_config
 from reclust_spark.errors import ReclustError
-from reclust_spark.show import cluster_parts, tree_table
+from reclust_spark.show import cluster_parts, recruit_parts, tree_table
+from reclust_spark.warehouse.names import TREE
 
 app = typer.Typer(
     help="Find who the people of a wide survey are: prepare, zoom, explain, score, report.",
@@ -103,11 +104,13 @@ def tree(config: Files = None, settings: Settings = None) -> None:
 def show(path: Path_, config: Files = None, settings: Settings = None) -> None:
     """Print who a cluster is: size, name, leading answers, siblings, and how sure that is."""
     from reclust_spark.explain.stage import read_cluster
+    from reclust_spark.research.stage import read_notes
 
     resolved = _resolved(config, settings)
     with _looking(resolved, "show") as warehouse:
         cluster = read_cluster(warehouse, resolved.tree_version, path)
-    for part in cluster_parts(cluster):
+        notes = read_notes(warehouse, cluster.node[TREE])
+    for part in cluster_parts(cluster, notes.get(path, ())):
         _print(part)
 
 
@@ -124,6 +127,46 @@ def label(
     resolved = _resolved(config, settings)
     with _looking(resolved, "label") as warehouse:
         set_label(warehouse, resolved.tree_version, path, name)
+
+
+@app.command()
+def note(
+    path: Path_,
+    text: Annotated[str, typer.Argument(help="What you know of them.")],
+    config: Files = None,
+    settings: Settings = None,
+) -> None:
+    """Write down what you know of a cluster, for whoever sees it next; earlier notes stay."""
+    from reclust_spark.research.stage import add_note
+
+    resolved = _resolved(config, settings)
+    with _looking(resolved, "note") as warehouse:
+        add_note(warehouse, resolved.tree_version, path, text)
+
+
+@app.command()
+def recruit(
+    path: Path_,
+    typical: Annotated[int, typer.Option(help="How many at its heart.")] = 10,
+    borderline: Annotated[int, typer.Option(help="How many on its border.")] = 5,
+    out: Annotated[str | None, typer.Option(metavar="FILE.csv", help="Written as well.")] = None,
+    config: Files = None,
+    settings: Settings = None,
+) -> None:
+    """Choose people of a cluster to interview: at its heart, and on its border."""
+    from reclust_spark.research.interviews import check_counts, check_file, write_csv
+    from reclust_spark.research.stage import recruit as choose
+
+    resolved = _resolved(config, settings)
+    check_counts(typical, borderline)
+    if out is not None:
+        check_file(out)
+    with _looking(resolved, "recruit") as warehouse:
+        found = choose(warehouse, resolved.tree_version, path, typical, borderline)
+    for part in recruit_parts(found):
+        _print(part)
+    if out is not None:
+        write_csv(out, found.people, found.path, found.parent_path)
 
 
 @app.command()
@@ -171,7 +214,7 @@ def _steps(config: Config, steps: Sequence[str], quiet: bool) -> None:
 
 def _print(what: Any) -> None:
     # in a pipe there is no width to fit into
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 200)
+    console = Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else 200)
     console.print(what, markup=False, soft_wrap=isinstance(what, str))
 
 

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from reclust_spark.explain.describe import LEVEL
+from reclust_spark.research.interviews import between
 
 SEEN = 0.02
 """A sibling that takes a smaller share of a cluster's people is not worth a line."""
@@ -46,8 +47,15 @@ def tree_table(nodes: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) ->
     return table
 
 
-def cluster_parts(cluster: Any) -> list[RenderableType]:
-    """Lay out all that is known of a cluster: `explain.stage.Cluster`."""
+def cluster_parts(cluster: Any, notes: Sequence[Mapping[str, Any]] = ()) -> list[RenderableType]:
+    """Lay out all that is known of a cluster.
+
+    Parameters
+    ----------
+    cluster : explain.stage.Cluster
+    notes : sequence of mapping
+        Rows of the notes table, the newest first.
+    """
     node = cluster.node
     title = f"{node['path']}  {cluster.label or ''}".rstrip()
     of_parent = (
@@ -65,7 +73,41 @@ def cluster_parts(cluster: Any) -> list[RenderableType]:
         parts += ["", _certainty(cluster.model)]
     if cluster.split:
         parts += ["", _agreement(cluster.split)]
+    if notes:
+        parts += ["", *(_note(row) for row in notes)]
     return parts
+
+
+def recruit_parts(recruits: Any) -> list[RenderableType]:
+    """Lay out whom to interview.
+
+    Parameters
+    ----------
+    recruits : research.stage.Recruits
+    """
+    parts: list[RenderableType] = [
+        f"{recruits.path}  {recruits.label or ''}".rstrip(),
+        *recruits.remarks,
+    ]
+    table = _table("person")
+    for name in ("", "place"):
+        table.add_column(name, no_wrap=True)
+    for name in ("strength", "from the medoid", "probability"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("the other side", no_wrap=True)
+    for person in recruits.people:
+        border = between(person, recruits.path, recruits.parent_path)
+        table.add_row(
+            person.row_id,
+            person.kind,
+            person.path,
+            *(
+                "" if figure is None else f"{figure:.2f}"
+                for figure in (person.strength, person.distance, person.probability)
+            ),
+            border and f"{border} ({person.other_probability:.2f})",
+        )
+    return [*parts, "", table] if recruits.people else parts
 
 
 def direction_words(direction: str | None) -> str:
@@ -131,6 +173,10 @@ def _certainty(model: Mapping[str, Any]) -> str:
         f"it takes a person from {model['threshold']:.0%} on. A high AUC says that the group can "
         "be described, not that it exists."
     )
+
+
+def _note(row: Mapping[str, Any]) -> str:
+    return f"{row['at']:%Y-%m-%d}, {row['author'] or 'unknown'}: {row['note']}"
 
 
 def _agreement(figures: Mapping[str, float]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from reclust_spark.config import Config, load_config
 from reclust_spark.errors import ReclustError
-from reclust_spark.show import cluster_parts, recruit_parts, tree_table
+from reclust_spark.show import answer_table, cluster_parts, recruit_parts, tree_table
 from reclust_spark.warehouse.names import TREE
 
 app = typer.Typer(
@@ -167,6 +168,42 @@ def recruit(
         _print(part)
     if out is not None:
         write_csv(out, found.people, found.path, found.parent_path)
+
+
+@app.command()
+def sql(
+    query: Annotated[str | None, typer.Argument(help="One query; its rows are printed.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Rows of a query, at most.")] = 50,
+    engine: Annotated[str, typer.Option(help="spark or duckdb: whose script.")] = "spark",
+    out: Annotated[str | None, typer.Option(metavar="FILE", help="Where it goes.")] = None,
+    config: Files = None,
+    settings: Settings = None,
+) -> None:
+    """Make the views tree, leaves, members, leading_answers, cluster_at_depth; or query them.
+
+    In a catalog schema they are made, and stay. For a warehouse that is a folder it prints the
+    script that makes them in Spark or DuckDB.
+    """
+    from reclust_spark.research.interviews import check_file
+    from reclust_spark.views import stage
+    from reclust_spark.views.script import check_request
+
+    resolved = _resolved(config, settings)
+    check_request("/" in resolved.warehouse, query, engine, out)
+    if out is not None:
+        check_file(out, "views.sql")
+    with _looking(resolved, "sql") as warehouse:
+        if query is not None:
+            answer = stage.answer(warehouse, query, limit)
+            _print(answer_table(answer))
+            if answer.more:
+                _print(f"… the first {limit:,} rows; --limit {limit * 10} prints more")
+        elif not warehouse.is_folder:
+            _print(f"made or replaced: {', '.join(stage.create(warehouse))}")
+        elif out is not None:
+            Path(out).write_text(stage.script_of(warehouse, engine), encoding="utf-8")
+        else:
+            typer.echo(stage.script_of(warehouse, engine), nl=False)
 
 
 @app.command()

@@ -110,6 +110,21 @@ def recruit_parts(recruits: Any) -> list[RenderableType]:
     return [*parts, "", table] if recruits.people else parts
 
 
+def answer_table(answer: Any) -> Table:
+    """Lay out what a query found.
+
+    Parameters
+    ----------
+    answer : views.stage.Answer
+    """
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, is_number in zip(answer.names, answer.is_number, strict=True):
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
+    for row in answer.rows:
+        table.add_row(*row)
+    return table
+
+
 def direction_words(direction: str | None) -> str:
     """Return a direction as people read it."""
     if direction is None:

@@ -81,8 +81,14 @@ def between(person: Person, path: str, parent: str | None) -> str:
     return f"between {path} and {other}"
 
 
-def check_file(file: str) -> None:
+def check_file(file: str, example: str = "interviews.csv") -> None:
     """Check, before any work is done, that a file can be written.
+
+    Parameters
+    ----------
+    file : str
+    example : str
+        Of a name, for the error.
 
     Raises
     ------
@@ -99,7 +105,7 @@ def check_file(file: str) -> None:
     except OSError as error:
         raise ConfigError(
             f"--out {file}", f"cannot be written ({error.strerror})",
-            "a file in a folder that this user can write", "--out interviews.csv",
+            "a file in a folder that this user can write", f"--out {example}",
         ) from None  # fmt: skip
 
 

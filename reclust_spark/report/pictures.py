@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from reclust_spark.errors import ConfigError
 from reclust_spark.paths import parent
 from reclust_spark.report.content import Picture
+from reclust_spark.warehouse.lists import matrix
 
 Doubles = npt.NDArray[np.float64]
 
@@ -100,6 +102,19 @@ def added(one: Sums | None, other: Sums) -> Sums:
         min(one.low, other.low),
         max(one.high, other.high),
     )
+
+
+def sums_of_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Add up the answers of a partition's people by place: batches of path, answers and weight."""
+    places: dict[str, Sums] = {}
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        weights = batch["weight"].to_numpy().astype(np.float64)
+        for part in sums_of(batch["path"].to_pylist(), matrix(batch["answers"]), weights):
+            places[part.path] = added(places.get(part.path), part)
+    for part in places.values():
+        yield pa.RecordBatch.from_pylist([part._asdict()])
 
 
 def pictures_of(

@@ -10,7 +10,7 @@ import logging
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,11 +30,10 @@ from reclust_spark.report.assemble import Facts, Tables, assemble
 from reclust_spark.report.content import Picture, Report
 from reclust_spark.report.deck import check_template, write_deck
 from reclust_spark.report.explorer import write_page
-from reclust_spark.report.pictures import Sums, added, check_shape, pictures_of, sums_of
+from reclust_spark.report.pictures import Sums, check_shape, pictures_of, sums_of_batches
 from reclust_spark.report.workbook import write_workbook
 from reclust_spark.research.stage import read_notes
 from reclust_spark.warehouse.files import check_writable, exists, publish
-from reclust_spark.warehouse.lists import matrix
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     BY_ANALYST,
@@ -311,7 +310,7 @@ class _Reading:
         # a large tree's maps share what a page can hold
         less = min(1.0, ALL_POINTS / max(1, sum(wanted.values())))
         limits = {
-            path: int(-(2**63) + min(1.0, less * wanted[path] / n) * (2**64 - 1))
+            path: min(2**63 - 1, int(-(2**63) + less * wanted[path] / n * 2**64))
             for path, n in sizes.items()
         }
         rows = self._tree(EMBEDDINGS)
@@ -332,7 +331,7 @@ class _Reading:
         features = features.select("row_id", "weight", "answers")
         people = features.join(self._tree(ASSIGNMENTS).select("row_id", "path"), "row_id")
         ddl = "path string, total array<double>, weight array<double>, low double, high double"
-        parts = people.drop("row_id").mapInArrow(_sums_of_batches, ddl).toArrow().to_pylist()
+        parts = people.drop("row_id").mapInArrow(sums_of_batches, ddl).toArrow().to_pylist()
         sums = (
             Sums(p["path"], np.array(p["total"]), np.array(p["weight"]), p["low"], p["high"])
             for p in sorted(parts, key=lambda part: (part["path"], part["total"]))
@@ -341,16 +340,3 @@ class _Reading:
         known = features.where(F.col("row_id").isin(list(set(medoids.values())))).collect()
         answers = {row["row_id"]: np.array(row["answers"], dtype=np.float32) for row in known}
         return pictures_of(sums, {path: answers[who] for path, who in medoids.items()}, shape)
-
-
-def _sums_of_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Add up the answers of a partition's people by place."""
-    places: dict[str, Sums] = {}
-    for batch in batches:
-        if not batch.num_rows:
-            continue
-        weights = batch["weight"].to_numpy().astype(np.float64)
-        for part in sums_of(batch["path"].to_pylist(), matrix(batch["answers"]), weights):
-            places[part.path] = added(places.get(part.path), part)
-    for part in places.values():
-        yield pa.RecordBatch.from_pylist([part._asdict()])

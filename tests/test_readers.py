@@ -17,6 +17,7 @@ from reclust_spark.config import load_config
 from reclust_spark.explain import stage as explain
 from reclust_spark.gmvae import stage as gmvae
 from reclust_spark.prepare import stage as prepare
+from reclust_spark.research.stage import add_note
 from reclust_spark.score import stage as score
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
@@ -63,6 +64,7 @@ def built(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     ledger = Ledger(warehouse, config)
     for stage in (prepare, gmvae, zoom, explain, score):
         stage.run(warehouse, config, ledger)
+    add_note(warehouse, None, SUBTREE, "far from everyone")
     yield warehouse
 
 

@@ -45,7 +45,7 @@ from reclust_spark.warehouse.tables import Warehouse
 from tests.test_explain_stage import config_of, copied, planted, planted_survey, rows_of, run
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "queries.md"
-BLOCKS = re.findall(r"\n(.+)\n\n```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+BLOCKS = re.findall(r"([^\n]+)\n\n```sql\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
 QUERIES = [query for _, query in BLOCKS]
 START = datetime(2024, 5, 1, tzinfo=UTC)
 
@@ -317,9 +317,16 @@ def in_duckdb(asked):
 
 
 @pytest.fixture(scope="module")
-def in_spark(asked):
+def session(asked):
+    """A session with the views."""
     session = asked.spark.newSession()
+    session.conf.set("spark.sql.shuffle.partitions", "1")
     stage.register(session, asked.place)
+    return session
+
+
+@pytest.fixture(scope="module")
+def in_spark(session):
     return lambda query: session.sql(query).toArrow()
 
 
@@ -356,8 +363,8 @@ def test_every_view_has_the_same_rows_in_both(view, in_spark, in_duckdb):
     assert sorted(spelt(found), key=repr) == sorted(spelt(expected), key=repr) != []
 
 
-def test_members_are_the_fits_people_but_for_those_scored_later(asked, in_spark):
-    members = in_spark("SELECT * FROM members").to_pandas().set_index("row_id")
+def test_members_are_the_fits_people_but_for_those_scored_later(asked, in_duckdb):
+    members = in_duckdb("SELECT * FROM members").to_pandas().set_index("row_id")
     fit = rows_of(asked, ASSIGNMENTS).set_index("row_id")
     scores = rows_of(asked, SCORES)
     later = scores[scores.input_table.str.endswith("later.parquet")].set_index("row_id")
@@ -454,14 +461,23 @@ def test_values_of_any_kind_are_printed(asked, reclust):
         ("SELEC 1", "SELEC"),
         ("SELECT 1; DROP VIEW tree", "';'"),
         ("DROP TABLE runs", "DROP"),
+        ("INSERT INTO runs SELECT * FROM runs", "INSERT"),
         ("SELECT CAST('x' AS INT) FROM tree", "CAST_INVALID_INPUT"),
         ("", ""),
     ],
 )
-def test_what_is_no_query_ends_with_3_and_one_clear_error(query, told, asked, reclust):
-    status, shown, said = reclust(asked, "sql", query)
+def test_what_is_no_query_is_refused_in_one_line(query, told, session, capfd):
+    with pytest.raises(InputError) as refused:
+        stage.ask(session, query, 10)
+    assert told in refused.value.found and "\n" not in refused.value.found
+    assert capfd.readouterr() == ("", "")
+    assert session.sql("SELECT count(*) FROM runs").first()[0] == 5
+
+
+def test_a_wrong_query_ends_with_3(asked, reclust):
+    status, shown, said = reclust(asked, "sql", "SELECT colour FROM tree")
     assert (status, shown) == (3, "")
-    assert said.startswith("error: query: ") and told in said and said.count("\n") == 3
+    assert said.startswith("error: query: ") and "colour" in said and said.count("\n") == 3
     assert "\n  allowed: " in said and "\n  remedy:  " in said
 
 
@@ -472,7 +488,7 @@ def test_the_script_for_spark_makes_the_views_in_another_session(asked, reclust,
     for statement in re.split(r";\n", file.read_text()):
         if statement.strip():
             session.sql(statement)
-    assert session.sql("SELECT count(*) FROM members").first()[0] == 850
+    assert session.sql("SELECT label FROM tree WHERE path = '/003/'").first()[0] == "the city"
     assert "Not written yet" in file.read_text() and "gmvaes" in file.read_text().split("CREATE")[0]
 
 

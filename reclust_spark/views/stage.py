@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, NumericType
@@ -136,11 +139,17 @@ def answer(warehouse: Warehouse, query: str, limit: int) -> Answer:
     """
     session = warehouse.spark.newSession()
     register(session, warehouse.place)
+    return ask(session, query, limit)
+
+
+def ask(session: SparkSession, query: str, limit: int) -> Answer:
+    """Run one query in a session that has tables and views; see `answer`."""
     try:
-        # in brackets only a query is one: no command, and no second statement
-        found = session.sql(f"({query.strip().removesuffix(';')}\n)")
-        kinds = [field.dataType for field in found.schema]
-        rows = _spelt(found).limit(limit + 1).collect()
+        with _unlogged():
+            # in brackets only a query is one: no command, and no second statement
+            found = session.sql(f"({query.strip().removesuffix(';')}\n)")
+            kinds = [field.dataType for field in found.schema]
+            rows = _spelt(found).limit(limit + 1).collect()
     except PySparkException as error:
         reason = next(line for line in str(error).splitlines() if line.strip())
         raise InputError(
@@ -150,6 +159,20 @@ def answer(warehouse: Warehouse, query: str, limit: int) -> Answer:
         ) from None  # fmt: skip
     numeric = [isinstance(kind, NumericType) for kind in kinds]
     return Answer(found.columns, numeric, [list(row) for row in rows[:limit]], len(rows) > limit)
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """Silence PySpark, which logs a wrong query with all of its trace: its user is told once."""
+    names = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
+    loggers = [PySparkLogger.getLogger(name) for name in names]
+    for logger in loggers:
+        logger.disabled = True
+    try:
+        yield
+    finally:
+        for logger in loggers:
+            logger.disabled = False
 
 
 def _there(warehouse: Warehouse) -> dict[str, str]:

@@ -1,0 +1,198 @@
+"""Outside questions, a page each: clusters of depth 1 beside each other, with everyone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from reclust_spark.paths import ROOT
+from reclust_spark.report.colours import colour_of
+from reclust_spark.report.content import Cell, CellKey, Cluster, Outside, name_of
+from reclust_spark.report.deck.box import Box
+from reclust_spark.report.deck.charts import FOOT, Bars, Series, bars
+from reclust_spark.report.deck.deck import CHIP, GUTTER, Deck, chip, name_and_label, rows_in
+from reclust_spark.report.deck.dots import dots
+from reclust_spark.report.deck.fit import Run, bold, muted, say
+from reclust_spark.report.deck.heat import heat_page
+from reclust_spark.report.deck.page import Page
+from reclust_spark.report.deck.second import can_be_bars, ceiling, second_page
+from reclust_spark.report.deck.table import Cell as Place
+from reclust_spark.report.deck.table import cell, draw_table, fit_table
+from reclust_spark.report.deck.words import FEW, differs, number, percent
+from reclust_spark.warehouse.names import SHARE
+
+ROW, FULL_ROW = 0.215, 0.95
+"""The least and the greatest height of a cluster's row, inches."""
+_NOTE, _HEAD = 0.42, 0.42
+_NAMES, _PANEL = 0.25, 2.1
+"""The part of the width that names have, and the least width of a panel, inches."""
+_FIGURES = 0.47
+"""The part of a panel that its figures have."""
+
+
+class Panel(NamedTuple):
+    """A level, or the mean or median: its title and a cell a row."""
+
+    title: str
+    cells: Sequence[Cell | None]
+
+
+def outside_page(deck: Deck, outside: Outside) -> None:
+    """Make the page of an outside question.
+
+    Parameters
+    ----------
+    deck : Deck
+    outside : Outside
+    """
+    by = f", by {outside.by_text or outside.by_question}" if outside.by_question else ""
+    page = deck.page(f"{outside.text or outside.question}{by}")
+    clusters = deck.report.children(ROOT)
+    if outside.by_question:
+        shown = [deck.report.root, *clusters]
+        if can_be_bars(page.area, outside, len(shown)):
+            second_page(deck, page, outside, shown)
+        else:
+            heat_page(deck, page, outside, shown)
+    elif len(_panels_of(outside, [])) <= _most_panels(page.area):
+        _panels_page(deck, page, outside, clusters)
+    else:
+        heat_page(deck, page, outside, [deck.report.root, *clusters])
+
+
+def _most_panels(area: Box) -> int:
+    return max(1, int(area.width * (1 - _NAMES) / _PANEL))
+
+
+def _panels_of(outside: Outside, rows: Sequence[Cluster]) -> list[Panel]:
+    """Return a panel a level; for a number, one for each statistic."""
+    if SHARE in outside.statistics:
+        keys = [(level, level, SHARE) for level in outside.levels]
+    else:
+        keys = [(name, "", name) for name in outside.statistics]
+    return [
+        Panel(
+            title,
+            [outside.cells.get(CellKey(c.path, "", level, statistic)) for c in rows],
+        )
+        for title, level, statistic in keys
+    ]
+
+
+def _panels_page(deck: Deck, page: Page, outside: Outside, clusters: Sequence[Cluster]) -> None:
+    """Draw a panel a level: figures, and native bars or dots with their intervals."""
+    body, note = page.area.off_bottom(_NOTE, 0.1)
+    room = rows_in(body.height - FOOT - _HEAD, ROW) - 1
+    largest = sorted(clusters, key=lambda c: (-c.share, c.path))[:room]
+    rows = [deck.report.root, *(c for c in clusters if c in largest)]
+    panels = _panels_of(outside, rows)
+    names = body.width * _NAMES
+    wide = min((body.width - names) / len(panels), 4.5)
+    figures = wide * _FIGURES if len(panels) > 1 else 1.3
+    gap = GUTTER if len(panels) > 1 else 0.0
+    widths = [names, *(w for _ in panels for w in (figures, wide - figures - gap, gap) if w)]
+    head = [cell()]
+    lines: list[list[Place]] = [[_name(row)] for row in rows]
+    span = 3 if gap else 2
+    for panel in panels:
+        head += [cell(Run(panel.title, bold=True), span=span - bool(gap)), cell()]
+        head += [cell()] if gap else []
+        for line, one in zip(lines, panel.cells, strict=True):
+            line += [
+                _figure(one, SHARE in outside.statistics, line is not lines[0]),
+                *[cell()] * (span - 1),
+            ]
+    table = fit_table(
+        [head, *lines], widths, body.height - FOOT, deck.design.faces, 13,
+        row_heights=(ROW, FULL_ROW), equal=True,
+    )  # fmt: skip
+    boxes = draw_table(
+        page, body.left, body.top, table,
+        f"{outside.text}: everyone and clusters in rows; a value, its interval, and ▲ or ▼ where "
+        "it differs from the rest",
+    )[1:]  # fmt: skip
+    rows = rows[: len(boxes)]
+    for row, box in zip(rows, boxes, strict=True):
+        chip(page, box, colour_of(row.path))
+    top, height = boxes[0].top, sum(box.height for box in boxes) + FOOT
+    left = body.left + names + figures
+    for panel in panels:
+        place = Box(left, top, wide - figures - gap, height)
+        _panel_chart(
+            deck, page, place, outside, panel._replace(cells=panel.cells[: len(rows)]), rows
+        )
+        left += wide
+    _note(page, note, outside, len(clusters) + 1 - len(rows))
+
+
+def _name(cluster: Cluster) -> Place:
+    number_, label = name_and_label(cluster)
+    return cell(bold(number_), f" {label}" if label else "", indent=CHIP)
+
+
+def _figure(one: Cell | None, is_share: bool, is_cluster: bool) -> Place:
+    """Return a value with its interval, marked where it differs from the rest."""
+    if one is None:
+        return cell(muted("–"))
+    if one.suppressed or one.value is None:
+        return cell(muted(FEW))
+    write = number
+    if is_share:  # as many digits in the limits as in the value
+        digits = 1 if one.value < 0.0995 else 0
+        write = f"{{:.{digits}%}}".format
+    mark = ""
+    if is_cluster and differs(one):
+        mark = " ▲" if one.value > (one.population_value or 0.0) else " ▼"
+    limits = ""
+    if one.low is not None and one.high is not None:
+        low, high = write(one.low), write(one.high)
+        limits = f"  {low.removesuffix('%') if is_share else low}–{high}"
+    return cell(bold(f"{write(one.value)}{mark}"), muted(limits))
+
+
+def _panel_chart(
+    deck: Deck, page: Page, box: Box, outside: Outside, panel: Panel, rows: Sequence[Cluster]
+) -> None:
+    names = [f"{n} {label[:60]}".strip() for n, label in map(name_and_label, rows)]
+    values = [None if one is None else one.value for one in panel.cells]
+    if all(value is None for value in values):
+        return
+    series = Series(
+        panel.title,
+        values,
+        [colour_of(row.path) for row in rows],
+        [None if one is None else one.low for one in panel.cells],
+        [None if one is None else one.high for one in panel.cells],
+        [row.path != ROOT and not differs(one) for row, one in zip(rows, panel.cells, strict=True)],
+    )
+    is_share = SHARE in outside.statistics
+    alt = f"{outside.text}: {panel.title}. " + "; ".join(
+        f"{name} {'not shown' if value is None else percent(value) if is_share else number(value)}"
+        for name, value in zip(names, values, strict=True)
+    )
+    if is_share:
+        ends = [
+            end for one in panel.cells if one for end in (one.value, one.high) if end is not None
+        ]
+        how = Bars("0%", largest=ceiling(max(ends)))
+        bars(page, box, names, [series], how, alt, deck.report.made_at)
+    else:
+        dots(page, box, names, series, values[0], alt, deck.report.made_at)
+
+
+def _note(page: Page, box: Box, outside: Outside, left: int) -> None:
+    """Say how to read the page, and what is not on it."""
+    is_share = SHARE in outside.statistics
+    shape = "bars" if is_share else "dots"
+    words = (
+        f"Lines: confidence intervals. ▲ ▼ and full {shape}: differs from the rest "
+        f"(false-discovery rate at most 5 %); empty {shape}: may be chance. "
+        f"“{FEW}”: not shown, so that nobody can be made out."
+    )
+    if left:
+        words += f" The {left} smallest clusters are in the workbook."
+    source = f" Source: {outside.input_table}." if outside.input_table else ""
+    page.text(box, (say(muted(words + source)),), 10, anchor="bottom")
+
+
+__all__ = ["name_of", "outside_page"]

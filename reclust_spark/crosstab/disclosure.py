@@ -1,0 +1,123 @@
+"""Cells of few people are hidden, and others with them, so that subtraction does not find them.
+
+A line is a total and the cells that add up to it: the levels of one cluster, a cluster's children
+and those of it who are in none of them, the levels of a second question. Of a line whose total is
+known, never exactly one cell is hidden, and the hidden ones have `least` people together; of a
+line whose total is hidden, at least one cell is, too. Where that does not hold the smallest of the
+other cells is hidden as well, until it holds everywhere (complementary suppression by lines;
+Willenborg, de Waal (2001), Elements of Statistical Disclosure Control, Springer, 4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reclust_spark.crosstab.cells import Ints
+
+Flags = npt.NDArray[np.bool_]
+NONE = -1
+
+
+class Lines(NamedTuple):
+    """Totals and what adds up to them.
+
+    Attributes
+    ----------
+    total : (lines,) int64 array
+        The number of a cell.
+    members : (lines, most members) int64 array
+        Numbers of cells; NONE where a line has fewer.
+    """
+
+    total: Ints
+    members: Ints
+
+
+class Protected(NamedTuple):
+    """What came of it.
+
+    Attributes
+    ----------
+    hidden : (cells,) bool array
+    sound : bool
+        False where a line of fixed cells cannot be protected.
+    """
+
+    hidden: Flags
+    sound: bool
+
+
+def is_small(n: Ints, least: int) -> Flags:
+    """Tell which cells have people, but fewer than `least`."""
+    return (n > 0) & (n < least)
+
+
+def protect(
+    n: Ints, hidden: Flags, fixed: Flags, unseen: Flags, lines: Sequence[Lines], least: int
+) -> Protected:
+    """Hide further cells until no line gives one away.
+
+    Parameters
+    ----------
+    n : (cells,) int64 array
+        People.
+    hidden : (cells,) bool array
+        Cells that must be: small ones, and what is hidden elsewhere.
+    fixed : (cells,) bool array
+        Cells that stay as they are.
+    unseen : (cells,) bool array
+        Cells that are not shown in any case, such as those of people in no child: to hide them
+        costs nothing.
+    lines : sequence of Lines
+    least : int
+
+    Returns
+    -------
+    Protected
+        Empty cells are never hidden: where a total is empty, so are they.
+    """
+    hidden = hidden & (n > 0)
+    order = np.lexsort((np.arange(len(n)), n, ~unseen))
+    rank = np.empty(len(n), dtype=np.int64)
+    rank[order] = np.arange(len(n))
+    rank[fixed | (n == 0)] = len(n)
+    changed, sound = True, True
+    while changed:
+        changed, sound = False, True
+        for group in lines:
+            broken = _broken(group, n, hidden, least)
+            if not len(broken):
+                continue
+            more, stuck = _remedies(group, broken, hidden, fixed, rank)
+            sound &= not stuck
+            changed |= bool(len(more))
+            hidden[more] = True
+    return Protected(hidden, sound)
+
+
+def _broken(group: Lines, n: Ints, hidden: Flags, least: int) -> Ints:
+    """Return the lines that give something away."""
+    unknown = hidden[group.members] & (group.members != NONE)
+    several = unknown.sum(1)
+    people = (n[group.members] * unknown).sum(1)
+    few = (several == 1) | ((several > 0) & (people < least))
+    return np.flatnonzero(np.where(hidden[group.total], several == 0, few))
+
+
+def _remedies(
+    group: Lines, broken: Ints, hidden: Flags, fixed: Flags, rank: Ints
+) -> tuple[Ints, bool]:
+    """Return what to hide as well: of each line the first candidate, else its total."""
+    members, total = group.members[broken], group.total[broken]
+    free = (members != NONE) & ~hidden[members]
+    ranks = np.where(free, rank[members], len(rank))
+    first = ranks.argmin(1)
+    found = ranks[np.arange(len(broken)), first] < len(rank)
+    chosen = members[np.arange(len(broken)), first][found]
+    totals = total[~found & ~hidden[total] & ~fixed[total]]
+    stuck = bool((~found & (hidden[total] | fixed[total])).any())
+    return np.unique(np.concatenate([chosen, totals])), stuck

@@ -1,0 +1,32 @@
+"""False discoveries: of many cells that are called different, how many are not."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reclust_spark.crosstab.variance import Floats
+
+
+def q_values(p_values: Floats) -> Floats:
+    """Return the false-discovery rate at which each test would be called a discovery.
+
+    Parameters
+    ----------
+    p_values : (n,) float64 array
+        Of one family; NaN where nothing is tested.
+
+    Returns
+    -------
+    (n,) float64 array
+        NaN where nothing is tested.
+
+    References
+    ----------
+    Benjamini, Hochberg (1995). Controlling the false discovery rate. JRSS B 57.
+    """
+    tested = np.flatnonzero(~np.isnan(p_values))
+    falling = tested[np.argsort(-p_values[tested], kind="stable")]
+    rank = np.arange(len(falling), 0, -1)
+    q = np.full(len(p_values), np.nan)
+    q[falling] = np.minimum.accumulate(p_values[falling] * len(falling) / np.maximum(rank, 1))
+    return q

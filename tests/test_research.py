@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -15,7 +16,16 @@ from hypothesis import strategies as st
 from reclust_spark.errors import ConfigError
 from reclust_spark.explain.stage import read_labels
 from reclust_spark.onevsall.predict import Scorer, inputs_of
-from reclust_spark.research.choose import BORDERLINE, SCHEMA, TYPICAL, first, sheets_of, sides_of
+from reclust_spark.research.choose import (
+    BORDERLINE,
+    SCHEMA,
+    TYPICAL,
+    Heart,
+    candidates_of,
+    first,
+    sheets_of,
+    sides_of,
+)
 from reclust_spark.research.interviews import check_counts
 from reclust_spark.research.stage import read_notes, recruit
 from reclust_spark.score.stage import read_models
@@ -121,6 +131,49 @@ def test_a_number_of_people_that_nobody_can_want_is_refused(typical, borderline)
         check_counts(typical, borderline)
 
 
+class Models:
+    """Stands in for a scorer: who is where, and how probably, is given."""
+
+    questions = ()
+
+    def __init__(self, placed: list[str], probabilities: list[list[float]]) -> None:
+        self.placed = np.array(placed, dtype=object)
+        split = SimpleNamespace(
+            children=("/001/", "/002/"), probabilities=lambda inputs: np.array(probabilities)
+        )
+        self.splits = {"/": split}
+
+    def place(self, inputs, max_depth):
+        assert max_depth == 1
+        return SimpleNamespace(path=self.placed)
+
+
+def test_who_is_unsure_comes_last_and_who_gave_no_answer_is_on_no_border():
+    nan = float("nan")
+    rows = [
+        ("sure", "/001/", False, 0.9, [1.0]),
+        ("elsewhere", "/001/", False, 0.9, [2.0]),
+        ("hardly", "/001/", False, 0.9, [3.0]),
+        ("weak", "/001/", False, 0.2, [4.0]),
+        ("noise", "/001/", True, 0.9, [5.0]),
+        ("silent", "/001/", False, 0.9, [nan]),
+    ]
+    names = ("row_id", "path", "is_noise", "strength", "answers")
+    columns = dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
+    batch = pa.RecordBatch.from_pydict(columns | {"features": [[0.0, float(k)] for k in range(6)]})
+    placed = ["/001/", "/002/", "/001/", "/001/", "/001/", "/"]
+    models = Models(placed, [[0.9, 0.1], [0.6, 0.7], [0.4, 0.35], [0.8, 0], [0.9, 0], [0.5, 0.5]])
+    heart = Heart(np.array([0, 0], dtype=np.float32), 0.5)
+    found = candidates_of(batch, "/001/", heart, models)
+    typical = found[TYPICAL].to_pydict()
+    assert typical["last"] == [False, True, True, True, True, True]
+    assert typical["measure"] == [0, 1, 2, 3, 4, 5]
+    border = found[BORDERLINE].to_pydict()
+    assert border["row_id"] == ["sure", "elsewhere", "hardly", "weak", "noise"]
+    assert border["measure"] == pytest.approx([0.8, 0.1, 0.05, 0.6, 0.8])
+    assert border["other_path"] == ["/002/", "/002/", "/002/", "/", "/"]
+
+
 # ---- whom to interview
 
 
@@ -147,7 +200,7 @@ def check_typical(found, here: pd.DataFrame, path: str, medoid: str) -> None:
     settled = ~here.is_noise & (here.strength >= here.strength[~here.is_noise].median())
     placed = here[f"placed_{path.count('/') - 1}"] == path
     heart = np.array(here.features[medoid])
-    sure = here[settled & placed]
+    sure = here[settled & placed & (here[path] >= 0.5)]
     far = sure.features.map(lambda row: float(np.linalg.norm(np.array(row) - heart)))
     expected = far.sort_values(kind="stable").head(10)
     assert [person.row_id for person in found] == expected.index.tolist()

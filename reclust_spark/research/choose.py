@@ -19,6 +19,8 @@ from reclust_spark.paths import depth, parent
 from reclust_spark.warehouse.lists import matrix
 
 TYPICAL, BORDERLINE = "typical", "borderline"
+HALF = 0.5
+"""Who is not here more probably than not is not typical, wherever the models put them."""
 COLUMNS = {
     "kind": pa.string(),
     "row_id": pa.string(),
@@ -149,6 +151,7 @@ def candidates_of(
     if scorer is not None and above is not None:
         split = scorer.splits[above]
         sides = sides_of(split.probabilities(inputs), split.children, path, above)
+        weak |= sides.own < HALF
         columns |= {
             "probability": pa.array(sides.own),
             "other_path": pa.array(sides.other, pa.string()),

@@ -114,8 +114,9 @@ def recruit(
     """Choose people of a cluster to interview, among those its tree was built on.
 
     Typical: near the medoid, held strongly by the fit (at least as half of the cluster's people
-    are), and placed here by the models. Borderline: the models find something else about as
-    probable. A person whom no cluster below took is of this one.
+    are), and placed here by the models, more probably than not. Borderline: the models find
+    something else about as probable. A person whom no cluster below took is of this one. Where too
+    few are typical in all of this, those nearest to the medoid follow.
 
     Parameters
     ----------

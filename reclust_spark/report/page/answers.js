@@ -1,5 +1,6 @@
 // The leading questions of a cluster: typical answers here, in its parent and among everyone.
 
+const FIRST_ANSWERS = 5;
 const DIRECTIONS = {
   higher: "higher",
   lower: "lower",
@@ -15,8 +16,13 @@ function answersSection(cluster) {
       : "This cluster has not been explained: its leading questions are not known.");
   }
   const most = Math.max(...answers.map((answer) => answer.shap)) || 1;
-  return make("ol", { class: "answers" },
-    ...answers.map((answer) => answerItem(answer, most, cluster)));
+  const items = answers.map((answer) => answerItem(answer, most, cluster));
+  const first = make("ol", { class: "answers" }, ...items.slice(0, FIRST_ANSWERS));
+  if (items.length <= FIRST_ANSWERS) return first;
+  const rest = plural(items.length - FIRST_ANSWERS, "more question", "more questions");
+  return make("div", null, first, make("details", { class: "more-answers" },
+    make("summary", null, rest),
+    make("ol", { class: "answers", start: FIRST_ANSWERS + 1 }, ...items.slice(FIRST_ANSWERS))));
 }
 
 function answerItem(answer, most, cluster) {

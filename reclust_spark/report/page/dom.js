@@ -1,7 +1,7 @@
 // Elements of the page. What the survey says goes in as text, never as HTML.
 
 const LONG_TEXT = 260;
-const SHORT_TEXT = 110;
+const SHORT_TEXT = 125;
 
 const byId = (id) => document.getElementById(id);
 
@@ -19,7 +19,9 @@ function make(tag, attributes, ...children) {
 }
 
 function setVariables(element, variables) {
-  for (const [name, value] of Object.entries(variables)) element.style.setProperty(name, value);
+  for (const [name, value] of Object.entries(variables)) {
+    if (value !== undefined) element.style.setProperty(name, value);
+  }
 }
 
 const button = (name, onclick, ...children) =>

@@ -22,7 +22,9 @@ const main = {
       plots.drawAll();
       for (const details of document.querySelectorAll("details")) details.open = true;
     });
-    this.show(location.hash !== "");
+    this.show(false);
+    // the map first
+    requestAnimationFrame(() => setTimeout(() => sunburst.draw()));
   },
 
   // Shows what the address asks for; `moves` takes the focus along.

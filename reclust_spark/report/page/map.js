@@ -12,6 +12,7 @@ const map = {
     const node = cluster.map ? cluster : clusters.get(parentOf(cluster.path));
     const hasMap = Boolean(node?.map);
     this.plot.hidden = !hasMap;
+    byId("view").classList.toggle("no-map", !hasMap);
     this.shown = hasMap ? { node, only: node === cluster ? null : cluster.path } : null;
     byId("map-caption").replaceChildren(...this.caption(cluster));
     if (hasMap) this.draw();
@@ -26,7 +27,7 @@ const map = {
     this.plot.setAttribute("aria-label", this.described(node, only));
     const traces = groups.map((group) => this.trace(group, only, node));
     const layout = plotLayout({
-      annotations: groups.filter((group) => group.path).map((group) => this.label(group, only)),
+      annotations: this.labels(node, groups.filter((group) => group.path), only),
       xaxis: { ...NO_AXIS, ...padded(node.map.x) },
       yaxis: { ...NO_AXIS, ...padded(node.map.y), scaleanchor: "x" },
       margin: { l: 8, r: 8, t: 8, b: 8 },
@@ -51,7 +52,7 @@ const map = {
       y: group.y,
       marker: {
         color: cluster ? cluster.colour : colours.noise,
-        size: pointSize(node.map.x.count) - (cluster ? 0 : 1),
+        size: pointSize(node.map.x.n) - (cluster ? 0 : 1),
         opacity: faded ? FADED : cluster ? 0.8 : 0.4,
         line: { width: 0 },
       },
@@ -62,21 +63,35 @@ const map = {
     };
   },
 
-  label(group, only) {
-    const { colour, ink, path } = clusters.get(group.path);
-    return {
-      x: group.middle[0],
-      y: group.middle[1],
-      text: `<b>${numbersOf(path).at(-1)}</b>`,
-      showarrow: false,
-      captureevents: true,
-      font: { size: 13, color: ink },
-      bgcolor: colour,
-      bordercolor: theme.colour("paper"),
-      borderwidth: 2,
-      borderpad: 3,
-      opacity: only !== null && path !== only ? 0.45 : 1,
-    };
+  // Each cluster's number at its median, or beside it with a line to it where they would overlap.
+  labels(node, groups, only) {
+    const side = Math.min(this.plot.clientWidth, this.plot.clientHeight);
+    const span = Math.max(...[node.map.x, node.map.y].map(({ low, high }) => high - low)) || 1;
+    const scale = side / (1.08 * span);
+    const middles = groups.map(({ middle: [x, y] }) => ({ x: x * scale, y: -y * scale }));
+    const moved = apart(middles);
+    return groups.map((group, i) => {
+      const { colour, ink, path } = clusters.get(group.path);
+      const { ax, ay } = moved[i];
+      return {
+        x: group.middle[0],
+        y: group.middle[1],
+        ax,
+        ay,
+        showarrow: Math.hypot(ax, ay) > 2,
+        arrowhead: 0,
+        arrowwidth: 1.5,
+        arrowcolor: colour,
+        text: `<b>${numbersOf(path).at(-1)}</b>`,
+        captureevents: true,
+        font: { size: 13, color: ink },
+        bgcolor: colour,
+        bordercolor: theme.colour("paper"),
+        borderwidth: 2,
+        borderpad: 3,
+        opacity: only !== null && path !== only ? 0.45 : 1,
+      };
+    });
   },
 
   // Shows one child's points in full, the others faded; null: all as they were.
@@ -109,7 +124,7 @@ const map = {
   caption(cluster) {
     if (this.shown === null) return ["There is no map: this cluster has not been split."];
     const { node, only } = this.shown;
-    const n = Math.min(node.map.x.count, hasWebGL ? Infinity : SVG_POINTS);
+    const n = Math.min(node.map.x.n, hasWebGL ? Infinity : SVG_POINTS);
     const people = n < node.map.n_all
       ? `${count(n)} of ${plural(node.map.n_all, "person", "people")}`
       : plural(n, "person", "people");
@@ -138,6 +153,28 @@ function decodedGroups(node) {
 
 function median(values) {
   return [...values].sort((a, b) => a - b)[values.length >> 1];
+}
+
+// How far each label is moved, in pixels, so that none covers another: where two overlap, both go
+// half of the shorter way out.
+function apart(middles, width = 30, height = 26) {
+  const at = middles.map(({ x, y }) => ({ x, y }));
+  for (let round = 0, moves = true; moves && round < 200; round++) {
+    moves = false;
+    for (let i = 0; i < at.length; i++) {
+      for (let j = 0; j < i; j++) {
+        const [dx, dy] = [at[i].x - at[j].x, at[i].y - at[j].y];
+        const [overX, overY] = [width - Math.abs(dx), height - Math.abs(dy)];
+        if (overX <= 0.5 || overY <= 0.5) continue;
+        moves = true;
+        const [axis, over, way] = overX < overY ? ["x", overX, dx] : ["y", overY, dy];
+        const step = (way < 0 ? -1 : 1) * over / 2;
+        at[i][axis] += step;
+        at[j][axis] -= step;
+      }
+    }
+  }
+  return at.map(({ x, y }, i) => ({ ax: x - middles[i].x, ay: y - middles[i].y }));
 }
 
 function padded({ low, high }) {

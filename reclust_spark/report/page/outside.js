@@ -1,6 +1,6 @@
 // Outside questions: what is chosen, and the cluster's answers as dots with intervals and as a table.
 
-const OUTSIDE_BAND = 18;
+const OUTSIDE_ROW = { label: 22, band: 20 };
 
 const outside = {
   choice: { question: asked[0]?.question, by: "", among: 0, line: 0 },
@@ -65,7 +65,7 @@ const outside = {
     return [
       long(one.text, "p", "question"),
       one.byQuestion === "" ? null : long(`Among: ${one.byText}, ${one.byLevels[among]}`, "p", "hint"),
-      legend(),
+      legend(one),
       ...intervals(one, lines, who),
       ...this.comparisons(one, cluster),
     ].filter(Boolean);
@@ -132,15 +132,16 @@ function select(id, label, options, value, onchange) {
   return make("label", { class: "choice", for: id }, make("span", null, label), element);
 }
 
-function legend() {
+function legend(one) {
+  const everyone = one.byQuestion === "" ? "everyone" : "everyone of the same second answer";
   const mark = (name, said) => make("span", null, make("i", { class: `mark ${name}` }), said);
   return make("p", { class: "legend" },
-    mark("filled", "differs from the rest (q ≤ .05)"), mark("open", "does not"), mark("diamond", "everyone"));
+    mark("filled", "differs from the rest (q ≤ .05)"), mark("open", "does not"), mark("diamond", everyone));
 }
 
 // Rows of cells as a plot, and the same as a table.
 function intervals(one, rows, who) {
-  const frame = rowsPlot(rows.map((row) => intervalLabel(one, row)), OUTSIDE_BAND,
+  const frame = rowsPlot(rows.map((row) => intervalLabel(one, row)), OUTSIDE_ROW,
     `${who}: values with intervals; the table below says the same.`);
   plots.whenSeen(frame.element, () => drawIntervals(frame, one, rows));
   return [frame.element, make("details", { class: "as-table" },
@@ -204,16 +205,16 @@ function shareRange(highs, values, known) {
 
 function intervalOf(one, cell) {
   if (Number.isNaN(cell.low) || Number.isNaN(cell.high)) return "interval not known";
-  return `${asValue(one, cell.low)} – ${asValue(one, cell.high)}`;
+  return `${asValue(one, cell.low).replace("%", "")}–${asValue(one, cell.high)}`;
 }
 
 function cellTable(one, rows, who) {
-  const heads = ["", "here", "interval", "everyone", "index", "people", "effective", "differs"];
+  const heads = ["", "here", "interval", "everyone", "index", "people (effective)", "differs"];
   const body = rows.map(({ name, cell }) => {
     const head = make("th", { scope: "row" }, name.cloneNode(true));
     if (!cell.isShown) {
       const said = cell.isHidden ? "hidden: too few people" : "no answers";
-      return make("tr", null, head, make("td", { colspan: 7, class: "unknown" }, said));
+      return make("tr", null, head, make("td", { colspan: 6, class: "unknown" }, said));
     }
     const known = !Number.isNaN(cell.everyone);
     const q = Number.isNaN(cell.q) ? "not tested" : `q ${cell.q < 0.001 ? "< .001" : fixed(cell.q, 3)}`;
@@ -222,8 +223,7 @@ function cellTable(one, rows, who) {
       intervalOf(one, cell),
       known ? asValue(one, cell.everyone) : "not known",
       known && cell.everyone ? fixed((100 * cell.value) / cell.everyone, 0) : "",
-      count(cell.n),
-      count(cell.nEff),
+      `${count(cell.n)} (${count(cell.nEff)})`,
       cell.isDifferent ? `yes, ${q}` : q,
     ].map((said) => make("td", null, said)));
   });

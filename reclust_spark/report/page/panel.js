@@ -1,5 +1,7 @@
 // The panel: all that is known of the cluster on view, in sections.
 
+const MANY_CHILDREN = 12;
+
 const panel = {
   element: byId("panel"),
 
@@ -53,8 +55,8 @@ const panel = {
       : "Everyone fits one of them.";
     return [
       ...picture,
-      make("p", null, `${plural(below.length, "cluster", "clusters")}. ${noise}`),
-      make("ul", { class: "children" }, ...below.map((child) => make("li", null, childButton(child)))),
+      make("p", null, `${plural(below.length, "cluster", "clusters")}, with shares of this one. ${noise}`),
+      make("ul", { class: below.length > MANY_CHILDREN ? "children many" : "children" }, ...below.map((child) => make("li", null, childButton(child)))),
     ];
   },
 

@@ -1,26 +1,26 @@
 // A plot of rows under each other, each with its words above it: these are text of the page, which
 // wraps, can be marked, and knows its direction.
 
-const ROW_LABEL = 26;
 const ROW_AXIS = 44;
 
-// `labels` are elements; `band` is the height under each, in pixels. The middle of row i is at
+// `labels` are elements, `label` pixels high; `band` is the height under each. The middle of row i is at
 // `middle(i)` on the vertical axis, which counts pixels downwards.
-function rowsPlot(labels, band, described) {
-  const row = ROW_LABEL + band;
+function rowsPlot(labels, { label, band }, described) {
+  const row = label + band;
   const height = labels.length * row + ROW_AXIS;
   const plot = make("div", { class: "rows-plot", role: "img", "aria-label": described });
-  const element = make("div", { class: "rows", vars: { "--height": `${height}px` } }, plot);
-  labels.forEach((label, i) => {
-    label.classList.add("rows-label");
-    setVariables(label, { "--top": `${i * row}px` });
-    element.append(label);
+  const sizes = { "--height": `${height}px`, "--label": `${label}px` };
+  const element = make("div", { class: "rows", vars: sizes }, plot);
+  labels.forEach((one, i) => {
+    one.classList.add("rows-label");
+    setVariables(one, { "--top": `${i * row}px` });
+    element.append(one);
   });
   return {
     element,
     plot,
     height,
-    middle: (i) => i * row + ROW_LABEL + band / 2,
+    middle: (i) => i * row + label + band / 2,
     layout(xaxis, more) {
       return plotLayout({
         height,

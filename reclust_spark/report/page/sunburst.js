@@ -5,17 +5,12 @@ const sunburst = {
 
   show(path) {
     this.path = path;
-    if (clusters.size === 1) {
-      this.plot.hidden = true;
-      return;
-    }
-    // drawn once; then only the mark moves
-    if (this.plot.data === undefined) this.draw();
-    else Plotly.restyle(this.plot, { "marker.line": [this.marks()] });
+    this.plot.hidden = clusters.size === 1;
+    this.mark();
   },
 
   draw() {
-    if (this.path === undefined || clusters.size === 1) return;
+    if (clusters.size === 1) return;
     const all = [...clusters.values()];
     const trace = {
       type: "sunburst",
@@ -30,8 +25,12 @@ const sunburst = {
       hoverinfo: "text",
       hovertext: all.map((cluster) =>
         `<b>${cluster.name}</b> · ${percent(cluster.share)}<br>${wrapped(cluster.label, 30)}`),
-      marker: { colors: all.map((cluster) => cluster.colour), line: this.marks() },
+      marker: {
+        colors: all.map((cluster) => cluster.colour),
+        line: { color: theme.colour("ground"), width: 1 },
+      },
       insidetextfont: { color: all.map((cluster) => cluster.ink), size: 11 },
+      outsidetextfont: { color: root.ink, size: 12 }, // so plotly calls the text in the middle
       leaf: { opacity: 1 },
     };
     const layout = plotLayout({
@@ -39,6 +38,7 @@ const sunburst = {
       uniformtext: { minsize: 9, mode: "hide" },
     });
     Plotly.react(this.plot, [trace], layout, PLOT_OPTIONS);
+    this.mark();
     if (this.listens) return;
     this.listens = true;
     this.plot.on("plotly_sunburstclick", ({ points }) => {
@@ -47,13 +47,14 @@ const sunburst = {
     });
   },
 
-  marks() {
-    const all = [...clusters.keys()];
-    const [paper, ink] = [theme.colour("ground"), theme.colour("ink")];
-    return {
-      color: all.map((path) => (path === this.path ? ink : paper)),
-      width: all.map((path) => (path === this.path ? 2.5 : 1)),
-    };
+  // Marks the cluster on view, before its neighbours, which would cover its line: plotly would
+  // draw all slices again.
+  mark() {
+    for (const slice of this.plot.querySelectorAll(".slice.marked")) slice.classList.remove("marked");
+    const slices = [...this.plot.querySelectorAll(".slice")];
+    const marked = slices.find((slice) => slice.__data__.data.id === this.path);
+    marked?.classList.add("marked");
+    marked?.parentNode.append(marked);
   },
 };
 

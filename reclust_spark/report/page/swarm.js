@@ -1,13 +1,13 @@
 // SHAP values of the leading questions: a swarm a question, shaded by the answer.
 
-const SWARM_BAND = 46;
+const SWARM_ROW = { label: 44, band: 42 };
 const DOT = 6;
 
 function swarmSection(cluster) {
   const swarms = cluster.swarms;
   const frame = rowsPlot(
     swarms.map(swarmLabel),
-    SWARM_BAND,
+    SWARM_ROW,
     `SHAP values of ${swarms.length} leading questions; the list above says the same in words.`,
   );
   plots.whenSeen(frame.element, () => drawSwarms(frame, swarms));
@@ -15,7 +15,7 @@ function swarmSection(cluster) {
     make("h3", null, "How the answers speak for the cluster"),
     make("p", { class: "hint" },
       "Each dot is a person of this split. Dots at the right: the answer speaks for this cluster; " +
-      "at the left, against it."),
+      "at the left, against it. Rings have not answered."),
     frame.element);
 }
 
@@ -56,7 +56,7 @@ function drawSwarms(frame, swarms) {
   const common = { type: "scatter", mode: "markers", hoverinfo: "text" };
   const line = { width: 0.5, color: theme.colour("paper") };
   const traces = [
-    { ...common, ...silent, marker: { size: DOT, color: colours.none, line } },
+    { ...common, ...silent, marker: { symbol: "circle-open", size: DOT - 1, color: colours.none } },
     {
       ...common,
       ...answered,
@@ -67,7 +67,7 @@ function drawSwarms(frame, swarms) {
     },
   ];
   const layout = frame.layout(
-    { range, title: { text: "SHAP value, log odds", font: { size: 12 }, standoff: 6 } },
+    { range, title: { text: "← against · SHAP value, log odds · for →", font: { size: 12 }, standoff: 6 } },
     { shapes: [zeroLine(frame)] },
   );
   Plotly.react(frame.plot, traces, layout, PLOT_OPTIONS);
@@ -84,7 +84,7 @@ function zeroLine(frame) {
 // other; values rise, `width` is a dot's in their units.
 function swarmOffsets(values, width) {
   const step = DOT - 1;
-  const lanes = 2 * Math.floor((SWARM_BAND - DOT) / 2 / step) + 1;
+  const lanes = 2 * Math.floor((SWARM_ROW.band - DOT) / 2 / step) + 1;
   const last = new Array(lanes).fill(-Infinity);
   return Array.from(values, (value) => {
     // the first lane with room, from the middle outwards; where there is none, the emptiest

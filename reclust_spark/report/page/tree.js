@@ -22,7 +22,7 @@ const tree = {
     const row = make("span", { class: "tree-row" },
       make("span", { class: "twist", "aria-hidden": true }),
       chip(cluster),
-      short(cluster.label, "span", "tree-label", 60),
+      short(cluster.label, "span", "tree-label", 90),
       make("span", { class: "tree-share" }, percent(cluster.share)));
     const item = make("li", {
       role: "treeitem",

@@ -21,9 +21,11 @@ from reclust_spark.research.stage import add_note
 from reclust_spark.score import stage as score
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
+    CROSSTABS,
     EMBEDDINGS,
     FEATURE_MAP,
     FEATURES,
+    MEAN,
     NODES,
     TABLES,
     Table,
@@ -65,6 +67,10 @@ def built(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     for stage in (prepare, gmvae, zoom, explain, score):
         stage.run(warehouse, config, ledger)
     add_note(warehouse, None, SUBTREE, "far from everyone")
+    cell = {"path": SUBTREE, "question": "age", "question_text": "age", "by_question": ""}
+    cell |= {"by_level": "", "level": "", "statistic": MEAN, "value": 41.5, "suppressed": False}
+    cell |= {"input_table": "outside", "run_id": ledger.run_id}
+    warehouse.write_version(CROSSTABS, warehouse.local(CROSSTABS, [cell]), 1)
     yield warehouse
 
 

@@ -20,7 +20,6 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from reclust_spark.config import Config, config_hash
-from reclust_spark.crosstab.stage import read_crosstabs
 from reclust_spark.errors import ConfigError
 from reclust_spark.explain.node import LEADING
 from reclust_spark.explain.stage import read_questions, split_figures
@@ -38,6 +37,7 @@ from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     BY_ANALYST,
     CONFUSION,
+    CROSSTABS,
     EMBEDDINGS,
     EXPLANATIONS,
     FEATURES,
@@ -212,7 +212,7 @@ class _Reading:
         self.explained = output_versions(warehouse, "explain", tree.version)
         self.labels = self._labels()
         self.notes = read_notes(warehouse, tree.version)
-        self.crosstabs = read_crosstabs(warehouse, tree.version)
+        self.crosstabs = self._crosstabs()
 
     def words(self) -> str:
         """Return a hash of what may change while the tree stays: labels, notes, crosstabs."""
@@ -254,6 +254,11 @@ class _Reading:
             return []
         rows = [row.asDict() for row in self._tree(LABELS).collect()]
         return sorted(rows, key=lambda row: (row["source"] == BY_ANALYST, row["at"], row["path"]))
+
+    def _crosstabs(self) -> list[dict[str, Any]]:
+        if not self.warehouse.exists(CROSSTABS.name):
+            return []
+        return [row.asDict() for row in self._tree(CROSSTABS).collect()]
 
     def _facts(self) -> Facts:
         runs = self.warehouse.read(RUNS).where(F.col("status") == COMPLETE)

@@ -113,8 +113,11 @@ class Warehouse:
         self._save(writer, table.name)
 
     def append(self, table: Table, frame: DataFrame) -> None:
-        """Append rows to a table that has no versions."""
-        self._save(self._cast(table, frame).write.format("delta").mode("append"), table.name)
+        """Append rows, with the version that they belong to where the table has any."""
+        writer = self._cast(table, frame).write.format("delta").mode("append")
+        if table.version is not None:  # the first rows decide how a table is partitioned
+            writer = writer.partitionBy(table.version)
+        self._save(writer, table.name)
 
     def append_staged(self, name: str, frame: DataFrame, wave: int) -> None:
         """Append a wave to a staging table, once however often it is tried."""

@@ -80,7 +80,7 @@ def protect(
     Protected
         Empty cells are never hidden: where a total is empty, so are they.
     """
-    hidden = hidden & (n > 0)
+    hidden, fixed = _bound(n, hidden & (n > 0), fixed, lines)
     order = np.lexsort((np.arange(len(n)), n, ~unseen))
     rank = np.empty(len(n), dtype=np.int64)
     rank[order] = np.arange(len(n))
@@ -99,12 +99,27 @@ def protect(
     return Protected(hidden, sound)
 
 
+def _bound(n: Ints, hidden: Flags, fixed: Flags, lines: Sequence[Lines]) -> tuple[Flags, Flags]:
+    """Fix a cell that is all of a line where the other is fixed: who knows one knows both."""
+    hidden, fixed, before = hidden.copy(), fixed.copy(), -1
+    while before != fixed.sum():
+        before = fixed.sum()
+        for group in lines:
+            people = (n[group.members] > 0) & (group.members != NONE)
+            same = np.flatnonzero(people.sum(1) == 1)
+            total, cell = group.total[same], group.members[same, people[same].argmax(1)]
+            for one, other in ((total, cell), (cell, total)):
+                bound = fixed[one] & ~fixed[other]
+                hidden[other[bound]], fixed[other[bound]] = hidden[one[bound]], True
+    return hidden, fixed
+
+
 def _broken(group: Lines, n: Ints, hidden: Flags, least: int) -> Ints:
     """Return the lines that give something away."""
     unknown = hidden[group.members] & (group.members != NONE)
     several = unknown.sum(1)
     people = (n[group.members] * unknown).sum(1)
-    few = (several == 1) | ((several > 0) & (people < least))
+    few = (several == 1) | ((several > 0) & (people < least) & (n[group.total] >= least))
     return np.flatnonzero(np.where(hidden[group.total], several == 0, few))
 
 

@@ -1,0 +1,261 @@
+"""Which rows of crosstabs are not shown: the lines of a question, alone and crossed with another.
+
+Along every line, those of a cluster who are in none of its children, and those who did not answer
+the second question, are cells like all others, though no table shows them. What is hidden of a
+question alone is settled first, from that question alone; what is hidden of two questions follows
+from these two. So it never depends on what else was asked, then or later, and tables of several
+runs give no more away than one.
+
+How many did not answer is not protected: a base may be known from the size of its cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from reclust_spark.crosstab.cells import Ints
+from reclust_spark.crosstab.disclosure import NONE, Flags, Lines, is_small, protect
+from reclust_spark.paths import parent
+
+
+class Family(NamedTuple):
+    """The lines of a tree: a node's children, and its people who are in none of them.
+
+    Attributes
+    ----------
+    nodes : int
+        Those in none of the children of a node count as a node more, after all others.
+    total : (inner nodes,) int64 array
+    members : (inner nodes, most children + 1) int64 array
+        NONE where there are fewer.
+    """
+
+    nodes: int
+    total: Ints
+    members: Ints
+
+    @property
+    def places(self) -> int:
+        """Nodes, and one more for each inner node."""
+        return self.nodes + len(self.total)
+
+    def extended(self, n: Ints) -> Ints:
+        """Add to counts of nodes, along the first axis, those in none of their children."""
+        children = self.members[:, :-1]
+        below = np.where(
+            (children != NONE).reshape(*children.shape, *[1] * (n.ndim - 1)), n[children], 0
+        ).sum(1)
+        return np.concatenate([n, n[self.total] - below])
+
+    def lines(self, first: int, columns: int) -> Lines:
+        """Return the lines of a block of cells: numbered from `first`, by place, then column."""
+        column = np.arange(columns)
+        total = first + self.total[:, None] * columns + column
+        members = np.where(
+            self.members[:, None, :] == NONE,
+            NONE,
+            first + self.members[:, None, :] * columns + column[:, None],
+        )
+        return Lines(total.ravel(), members.reshape(-1, self.members.shape[1]))
+
+
+class Alone(NamedTuple):
+    """What is not shown of a question alone, by place: bases, and (places, levels) cells."""
+
+    base: Flags
+    cells: Flags
+
+
+class Crossed(NamedTuple):
+    """What is not shown of a crossed question: (nodes, groups), (nodes, groups, levels)."""
+
+    base: Flags
+    cells: Flags
+
+
+def family_of(paths: tuple[str, ...]) -> Family:
+    """Return the lines of a tree of these nodes, sorted by path."""
+    number = {path: i for i, path in enumerate(paths)}
+    children: dict[int, list[int]] = {}
+    for path in paths:
+        above = parent(path)
+        if above is not None:
+            children.setdefault(number[above], []).append(number[path])
+    most = max((len(some) for some in children.values()), default=0)
+    members = np.full((len(children), most + 1), NONE, dtype=np.int64)
+    for row, some in enumerate(children.values()):
+        members[row, : len(some)] = some
+        members[row, -1] = len(paths) + row
+    return Family(len(paths), np.array(list(children), dtype=np.int64), members)
+
+
+def hide_alone(n: Ints, family: Family, least: int, *, is_number: bool) -> Alone:
+    """Return what is not shown of a question alone.
+
+    Parameters
+    ----------
+    n : (nodes, levels) int64 array
+        People by answer; of a number, one column of all who answered.
+    family : Family
+    least : int
+    is_number : bool
+        Only the base is shown, and what is measured of it.
+
+    Returns
+    -------
+    Alone
+    """
+    cells = family.extended(n)
+    places, levels = cells.shape
+    counts = np.concatenate([cells.sum(1), cells.ravel()])
+    if is_number:
+        counts, lines = counts[:places], [family.lines(0, 1)]
+    else:
+        place = np.arange(places)
+        by_level = Lines(place, places + place[:, None] * levels + np.arange(levels))
+        lines = [by_level, family.lines(0, 1), family.lines(places, levels)]
+    unseen = _unseen(counts, places, family.nodes)
+    small = is_small(counts, least)
+    if not is_number:
+        small[family.nodes : places] = False
+    nothing = np.zeros(len(counts), dtype=bool)
+    hidden = protect(counts, small, nothing, unseen, lines, least).hidden
+    base = hidden[:places]
+    own = base[:, None] if is_number else hidden[places:].reshape(places, levels)
+    return Alone(base, own)
+
+
+def _unseen(counts: Ints, places: int, nodes: int) -> Flags:
+    """Return which cells of blocks by place are of people in none of a node's children."""
+    place = np.concatenate(
+        [np.arange(places), np.repeat(np.arange(places), (len(counts) - places) // places)]
+    )
+    return place >= nodes
+
+
+def hide_crossed(
+    n: Ints, family: Family, least: int, *, is_number: bool, by_number: bool
+) -> Crossed:
+    """Return what is not shown of a question crossed with another one.
+
+    Parameters
+    ----------
+    n : (nodes, groups + 1, levels + 1) int64 array
+        People by answer to the second question and to the first; the last of either: none. Of a
+        number, levels is 1: all who answered.
+    family : Family
+    least : int
+    is_number, by_number : bool
+        Whether the first and the second question are numbers, of which means are shown.
+
+    Returns
+    -------
+    Crossed
+        All of it, where lines of fixed totals could not be protected otherwise.
+    """
+    levels, groups = n.shape[2] - 1, n.shape[1] - 1
+    own = hide_alone(n[:, :, :levels].sum(1), family, least, is_number=is_number)
+    other = hide_alone(n[:, :groups, :].sum(2), family, least, is_number=by_number)
+    blocks = _Blocks(family.extended(n), is_number, by_number)
+    fixed = {"alone": own.cells, "base": own.base, "other": other.base}
+    hidden = {name: is_small(counts, least) for name, counts in blocks.counts.items()}
+    # how many are in no child, or did not answer, is no secret; what they answered is
+    if not is_number:
+        hidden["bases"][family.nodes :] = hidden["bases"][:, -1] = False
+        hidden["turned"] |= own.cells
+    if not by_number:
+        hidden["turned"][family.nodes :] = own.cells[family.nodes :]
+        hidden["bases"][:, :-1] |= other.cells
+        hidden["unasked"][:] = False
+    hidden |= fixed
+    found = protect(
+        blocks.flat(blocks.counts),
+        blocks.flat(hidden),
+        blocks.flat({name: np.full(c.shape, name in fixed) for name, c in blocks.counts.items()}),
+        blocks.flat(blocks.unseen(family.nodes)),
+        blocks.lines(family),
+        least,
+    )
+    shown = blocks.split(found.hidden)
+    base = shown["bases"][: family.nodes, :groups]
+    cells = base[:, :, None] if is_number else shown["cells"][: family.nodes, :groups]
+    if not found.sound:
+        return Crossed(np.ones_like(base), np.ones_like(cells))
+    return Crossed(base, base[:, :, None] | cells)
+
+
+class _Blocks:
+    """The cells of two questions, block by block, each by place of the tree first.
+
+    cells: (places, groups + 1, levels), people by both answers; bases: (places, groups + 1), their
+    sums over levels; turned: (places, levels), their sums over groups: the bases of the second
+    question crossed with the first; unasked: (places, 1), who answered the second one only; alone,
+    base, other: the first question alone, its base, the base of the second.
+    """
+
+    def __init__(self, n: Ints, is_number: bool, by_number: bool) -> None:
+        levels = n.shape[2] - 1
+        cells = n[:, :, :levels]
+        self.is_number = is_number
+        self.counts: dict[str, Ints] = {
+            "cells": cells[:, :, :0] if is_number else cells,
+            "bases": cells.sum(2),
+            "turned": cells[:, :-1].sum(1)[:, : 0 if is_number else levels],
+            "unasked": n[:, :-1, -1].sum(1)[:, None],
+            "alone": cells.sum(1),
+            "base": cells.sum((1, 2)),
+            "other": n[:, :-1].sum((1, 2)),
+        }
+        sizes = [counts.size for counts in self.counts.values()]
+        self.first = dict(zip(self.counts, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+
+    def flat(self, blocks: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+        """Return all cells of all blocks as one array."""
+        return np.concatenate([blocks[name].ravel() for name in self.counts])
+
+    def split(self, flat: Flags) -> dict[str, Flags]:
+        """Return one array as the blocks that it was made of."""
+        return {
+            name: flat[self.first[name] : self.first[name] + counts.size].reshape(counts.shape)
+            for name, counts in self.counts.items()
+        }
+
+    def unseen(self, nodes: int) -> dict[str, Flags]:
+        """Return which cells no table shows."""
+        found = {}
+        for name, counts in self.counts.items():
+            found[name] = np.zeros(counts.shape, dtype=bool)
+            found[name][nodes:] = True
+        found["cells"][:, -1] = found["bases"][:, -1] = found["unasked"][:] = True
+        return found
+
+    def lines(self, family: Family) -> list[Lines]:
+        """Return all lines."""
+        number = {
+            name: self.first[name] + np.arange(counts.size).reshape(counts.shape)
+            for name, counts in self.counts.items()
+        }
+        cells, bases, turned = number["cells"], number["bases"], number["turned"]
+        columns = {name: counts[0].size for name, counts in self.counts.items()}
+        lines = [
+            Lines(number["base"], bases),
+            family.lines(self.first["bases"], columns["bases"]),
+        ]
+        if self.is_number:
+            return lines
+        both = np.concatenate([turned, number["unasked"]], axis=1)
+        return [
+            *lines,
+            Lines(bases.ravel(), cells.reshape(bases.size, -1)),
+            Lines(turned.ravel(), cells[:, :-1].transpose(0, 2, 1).reshape(turned.size, -1)),
+            Lines(number["alone"].ravel(), cells.transpose(0, 2, 1).reshape(turned.size, -1)),
+            Lines(number["other"], both),
+            *(
+                family.lines(self.first[name], columns[name])
+                for name in ("cells", "turned", "unasked")
+            ),
+        ]

@@ -1,0 +1,563 @@
+"""`reclust crosstab` on Spark: outside questions, answered at every node of a tree.
+
+The outside table is read once, and what is asked of it kept on disk, narrow, beside each person's
+place in the tree. People are counted into cells there; cells are few, and all that follows is of
+them. The driver sees estimates of nodes only.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import StorageLevel
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
+
+from reclust_spark.config import Config, PrepareOptions, config_hash
+from reclust_spark.crosstab.questions import MOST_DISTINCT, Asked, asked_of, most_marks
+from reclust_spark.crosstab.rows import ROWS, rows_of
+from reclust_spark.crosstab.tabulate import (
+    CELLS_DDL,
+    ESTIMATES_DDL,
+    KEYS,
+    PEOPLE,
+    SUMS,
+    Pair,
+    Plan,
+    estimate,
+    tabulate,
+)
+from reclust_spark.errors import InputError
+from reclust_spark.paths import ROOT
+from reclust_spark.prepare.codebook import Codebook, QuestionEntry, check_column, read_codebook
+from reclust_spark.prepare.kinds import Decision, decide
+from reclust_spark.prepare.learn import spec_of
+from reclust_spark.prepare.maps import KEPT_ASIDE
+from reclust_spark.prepare.partitions import PART_DDL, Surveyed, profile_partition
+from reclust_spark.prepare.sample import sample_size, threshold
+from reclust_spark.prepare.values import NUMBER, TEXT, UNSUPPORTED, ColumnSpec, numbers_of
+from reclust_spark.warehouse.identity import check_ids, literal, quoted, row_id_of
+from reclust_spark.warehouse.names import (
+    ASSIGNMENTS,
+    CROSSTABS,
+    IGNORED,
+    NODES,
+    ORDINAL,
+    OUTSIDE,
+    PREPARED,
+    PROFILE,
+    RUNS,
+    TREE,
+)
+from reclust_spark.warehouse.runs import (
+    COMPLETE,
+    Ledger,
+    Outcome,
+    Result,
+    Step,
+    Tree,
+    choose_tree,
+    output_versions,
+)
+from reclust_spark.warehouse.source import Source, open_source
+from reclust_spark.warehouse.tables import Warehouse
+
+STAGE = "crosstab"
+STEP_VERSION = 1
+_WEIGHT = "\0weight"
+"""No column's name."""
+
+log = logging.getLogger(__name__)
+
+
+class _Field(NamedTuple):
+    """A column: its material and type, and its kind where prepare has decided it."""
+
+    material: str
+    type_name: str
+    kind: str | None = None
+
+
+class _Outside(NamedTuple):
+    """The outside table, of which nothing is read yet.
+
+    Attributes
+    ----------
+    name, version : str
+    fields : dict of column to _Field
+        All that can be asked.
+    untyped : bool
+        The source (CSV) holds text only.
+    source : Source or None
+        None: what prepare has kept aside.
+    id : str
+    """
+
+    name: str
+    version: str
+    fields: dict[str, _Field]
+    untyped: bool = False
+    source: Source | None = None
+    id: str = "row_id"
+
+
+def run(
+    warehouse: Warehouse, config: Config, ledger: Ledger, tree_version: int | None = None
+) -> Result:
+    """Cross outside questions with a tree, or reuse what was found.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    config : Config
+    ledger : Ledger
+    tree_version : int, optional
+        The tree; by default that of the setting, or the newest.
+
+    Returns
+    -------
+    Result
+        The tree_version.
+
+    Raises
+    ------
+    ConfigError
+        If the codebook is no codebook.
+    InputError
+        If there is no such tree, or the outside table cannot be used as it is; before anything is
+        written.
+    """
+    tree = choose_tree(warehouse, config.tree_version or tree_version)
+    codebook = read_codebook(config.input.codebook)
+    outside = _open_table(warehouse, config) if config.crosstab.input else _kept(warehouse, tree)
+    settings = {
+        "version": STEP_VERSION,
+        "crosstab": config.crosstab.model_dump(exclude={"input", "format"}),
+        "id": outside.id,
+        "codebook": codebook.model_dump(),
+        "max_ordinal_levels": config.prepare.max_ordinal_levels,
+        "source": [outside.name, outside.version],
+        "tree": ledger.fingerprint("zoom", TREE, tree.version),
+    }
+    step = Step(
+        STAGE, TREE, ASSIGNMENTS.name, str(tree.version), config_hash(settings),
+        tree.prepare_version, tree.version,
+    )  # fmt: skip
+
+    def work(number: int) -> Outcome:
+        return _Crossing(warehouse, config, codebook, outside, tree).write(ledger.run_id)
+
+    return ledger.run(step, work)
+
+
+def read_crosstabs(warehouse: Warehouse, tree_version: int) -> list[dict[str, Any]]:
+    """Return the rows of a tree's crosstabs that complete runs wrote, sorted by their key.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    tree_version : int
+
+    Returns
+    -------
+    list of dict
+        Empty where nothing was crossed.
+    """
+    versions = output_versions(warehouse, STAGE, tree_version)
+    if versions is None:
+        return []
+    runs = warehouse.read(RUNS).where((F.col("stage") == STAGE) & (F.col("status") == COMPLETE))
+    rows = warehouse.read(CROSSTABS, tree_version, versions[CROSSTABS.name])
+    whole = rows.join(F.broadcast(runs.select("run_id").distinct()), "run_id", "left_semi")
+    order = ("question", "by_question", "path", "by_order", "level_order", "statistic")
+    return whole.sort(*order).toArrow().to_pylist()
+
+
+def _open_table(warehouse: Warehouse, config: Config) -> _Outside:
+    options = config.crosstab
+    source = open_source(warehouse.spark, options.input, options.format, "crosstab.input")
+    names = list(source.frame.columns)
+    name = options.id or config.input.id
+    if name is None:
+        raise InputError(
+            "crosstab.id", "is not set, nor is input.id",
+            f"a column of {source.name}: {', '.join(names[:10])}", "--set crosstab.id=COLUMN",
+        )  # fmt: skip
+    check_column(name, names, "crosstab.id" if options.id else "input.id")
+    fields = {
+        field.name: _Field(_material(field.dataType), field.dataType.simpleString())
+        for field in source.frame.schema
+        if field.name != name
+    }
+    return _Outside(source.name, source.version, fields, source.form == "csv", source, name)
+
+
+def _kept(warehouse: Warehouse, tree: Tree) -> _Outside:
+    """Return the columns that prepare kept aside; each with the kind that it decided."""
+    profile = warehouse.read(PROFILE, tree.prepare_version)
+    rows = profile.where(F.col("dropped_reason") == KEPT_ASIDE).sort("source_column").collect()
+    if not rows:
+        raise InputError(
+            "crosstab.input", f"is not set, and tree {tree.version} has no column kept aside",
+            "a table with the people's ids, or columns in input.outside",
+            "--set crosstab.input=TABLE",
+        )  # fmt: skip
+    fields = {
+        row["source_column"]: _Field(
+            # numbers, and nothing else, have a mean
+            TEXT if row["mean"] is None else NUMBER, "kept aside", row["kind"],
+        )
+        for row in rows
+    }  # fmt: skip
+    runs = warehouse.read(RUNS).where(
+        (F.col("stage") == "prepare")
+        & (F.col("status") == COMPLETE)
+        & (F.col(PREPARED) == tree.prepare_version)
+    )
+    made = runs.orderBy(F.desc("finished_at")).first()
+    return _Outside(made["input_table"], made["input_version"], fields)
+
+
+class _Crossing:
+    """Outside questions on their way into a tree."""
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        config: Config,
+        codebook: Codebook,
+        outside: _Outside,
+        tree: Tree,
+    ) -> None:
+        self.warehouse, self.options = warehouse, config.crosstab
+        self.codebook, self.outside, self.tree = codebook, outside, tree
+        self.prepare = PrepareOptions(
+            max_levels=config.crosstab.max_levels,
+            max_ordinal_levels=config.prepare.max_ordinal_levels,
+        )
+        self.columns = self._columns()
+        self.figures: dict[tuple[str, str], float] = {}
+
+    def _columns(self) -> list[str]:
+        """Return the columns that are asked for, questions first, each once."""
+        options, names = self.options, list(self.outside.fields)
+        settings = {
+            "crosstab.questions": options.questions,
+            "crosstab.by": options.by,
+            "crosstab.strata": [options.strata] if options.strata else [],
+            "crosstab.clusters": [options.clusters] if options.clusters else [],
+        }
+        for setting, wanted in settings.items():
+            for name in wanted:
+                check_column(name, names, setting)
+        design = (options.strata, options.clusters)
+        questions = options.questions or [name for name in names if name not in design]
+        if not questions:
+            raise InputError(
+                self.outside.name, "has no column beside its id", "a column for each question",
+                "check crosstab.input",
+            )  # fmt: skip
+        return list(dict.fromkeys([*questions, *options.by]))
+
+    def write(self, run_id: str) -> Outcome:
+        """Cross everything that is asked, and write it in one commit."""
+        people = self._people().persist(StorageLevel.DISK_ONLY)
+        try:
+            n_people = self._timed("read_seconds", self._check, people)
+            n_h = self._units(people, n_people)
+            asked = self._timed("profile_seconds", self._ask, people, n_people, len(n_h))
+            plan = self._plan(asked, n_h)
+            estimates = self._timed("cross_seconds", self._estimates, people, plan)
+        finally:
+            people.unpersist()
+        rows = pa.concat_tables(rows_of(estimates, plan, self.options.min_n))
+        self._save(rows, run_id)
+        suppressed = pc.sum(rows["suppressed"]).as_py()
+        self.figures[ROOT, "suppressed"] = suppressed
+        return Outcome(n_people, len(rows), (CROSSTABS,), self.figures)
+
+    def _timed(self, name: str, work: Any, *given: Any) -> Any:
+        started = time.monotonic()
+        result = work(*given)
+        self.figures[ROOT, name] = time.monotonic() - started
+        return result
+
+    # ---- who is asked
+
+    def _people(self) -> DataFrame:
+        """Return people's places in the tree and their answers, by place (c0, c1, c2)."""
+        places = self.warehouse.read(ASSIGNMENTS, self.tree.version)
+        places = places.select("row_id", "path", "weight")
+        if self.outside.source is None:
+            # everyone is of the sample, whether anything of them was kept or not
+            joined = places.join(self._kept_answers(), "row_id", "left")
+        else:
+            joined = places.join(self._table_answers(self.outside.source.frame), "row_id")
+        stratum = F.lit("") if self.options.strata is None else F.col("stratum")
+        # units are told apart within their stratum
+        unit = F.when(F.col("cluster").isNotNull(), F.xxhash64(stratum, "cluster"))
+        answers = [f"c{i}" for i in range(len(self.columns))]
+        return joined.select(
+            "row_id", "path", "weight", stratum.alias("stratum"), unit.alias("unit"), *answers
+        )
+
+    def _table_answers(self, frame: DataFrame) -> DataFrame:
+        def text(name: str | None) -> Column:
+            if name is None:
+                return F.lit("")
+            column = F.col(quoted(name)).cast("string")
+            return F.when(F.trim(column) != "", column)
+
+        answers = [
+            _read(name, self.outside.fields[name].material).alias(f"c{i}")
+            for i, name in enumerate(self.columns)
+        ]
+        return frame.select(
+            row_id_of(frame, self.outside.id).alias("row_id"),
+            text(self.options.strata).alias("stratum"),
+            text(self.options.clusters).alias("cluster"),
+            *answers,
+        )
+
+    def _kept_answers(self) -> DataFrame:
+        rows = self.warehouse.read(OUTSIDE, self.tree.prepare_version)
+
+        def held(name: str, field: str) -> Column:
+            return F.max(F.when(F.col("source_column") == name, F.col(field)))
+
+        def design(name: str | None) -> Column:
+            return F.first(F.lit("")) if name is None else held(name, "value")
+
+        answers = [
+            held(name, "number" if self.outside.fields[name].material == NUMBER else "value")
+            for name in self.columns
+        ]
+        return rows.groupBy("row_id").agg(
+            design(self.options.strata).alias("stratum"),
+            design(self.options.clusters).alias("cluster"),
+            *(answer.alias(f"c{i}") for i, answer in enumerate(answers)),
+        )
+
+    def _check(self, people: DataFrame) -> int:
+        """Read the table, once, and tell who is not in the tree."""
+        source, found = self.outside.source, None
+        if source is not None:
+            found = check_ids(source, self.outside.id)
+        n_people = people.count()
+        if found is None:
+            return n_people
+        if not n_people:
+            raise InputError(
+                f"{source.name}, id column {self.outside.id!r}",
+                f"none of its {found:,} ids is in tree {self.tree.version} of "
+                f"{self.warehouse.place}",
+                "the ids that input.id had for the tree: "
+                + ", ".join(repr(name) for name in self._some_ids()),
+                "set crosstab.id to the column that holds them",
+            )  # fmt: skip
+        unknown = found - n_people
+        self.figures[ROOT, "unknown"] = unknown
+        if unknown:
+            log.warning(
+                "%s: %d of %d people are not in tree %d and are left out",
+                source.name, unknown, found, self.tree.version,
+            )  # fmt: skip
+        return n_people
+
+    def _some_ids(self) -> list[str]:
+        rows = self.warehouse.read(ASSIGNMENTS, self.tree.version).select("row_id").head(3)
+        return [row["row_id"] for row in rows]
+
+    def _units(self, people: DataFrame, n_people: int) -> dict[str, int]:
+        """Return how many units each stratum has, whether they answered anything or not."""
+        options = self.options
+        if options.strata is None and options.clusters is None:
+            return {"": n_people}
+        units = F.count(F.lit(1)) if options.clusters is None else F.count_distinct("unit")
+        rows = people.groupBy("stratum").agg(
+            F.count(F.lit(1)).alias("people"),
+            F.count_if(F.col("unit").isNull()).alias("without"),
+            units.alias("units"),
+        )
+        rows = sorted(rows.collect(), key=lambda row: row["stratum"] or "")
+        n_without = sum(row["without"] for row in rows) if options.clusters else 0
+        n_outside = sum(row["people"] for row in rows if row["stratum"] is None)
+        for setting, name, n in (
+            ("strata", options.strata, n_outside),
+            ("clusters", options.clusters, n_without),
+        ):
+            if n:
+                raise InputError(
+                    f"{self.outside.name}, crosstab.{setting} column {name!r}",
+                    f"{n:,} of {n_people:,} people have none", "one for everyone of the sample",
+                    f"mend these rows, or leave crosstab.{setting} out",
+                )  # fmt: skip
+        lonely = [row["stratum"] for row in rows if row["units"] == 1]
+        if lonely:
+            log.warning(
+                "%s: %d strata have a single unit, such as %r: its deviation from the mean over "
+                "all stands for that from its stratum's",
+                self.outside.name, len(lonely), lonely[0],
+            )  # fmt: skip
+        return {row["stratum"]: row["units"] for row in rows}
+
+    # ---- what is asked
+
+    def _ask(self, people: DataFrame, n_people: int, n_strata: int) -> dict[str, Asked]:
+        """Decide what each column is; what cannot be asked is an error where it was named."""
+        specs = [self._spec(name) for name in self.columns]
+        weight = ColumnSpec(_WEIGHT, NUMBER, "double")
+        surveyed = _survey(people, [*specs, weight], n_people)
+        sample = surveyed.sample()
+        weights = numbers_of(sample[_WEIGHT].combine_chunks(), weight)
+        n_nodes = self.warehouse.read(NODES, self.tree.version).count()
+        marks, codebook = most_marks(n_nodes, n_strata), self._codebook()
+        asked: dict[str, Asked] = {}
+        for spec, profile in zip(specs, surveyed.profiles, strict=False):
+            decision = decide(spec, profile, codebook, self.prepare)
+            reason = self._unusable(decision)
+            if reason is not None:
+                self._leave_out(spec.name, reason)
+                continue
+            numbers = weights * np.nan
+            if decision.question.as_numbers:
+                numbers = numbers_of(sample[spec.name].combine_chunks(), spec)
+            values = self.prepare.max_ordinal_levels
+            asked[spec.name] = asked_of(decision, numbers, weights, marks, values)
+        if not asked:
+            raise InputError(
+                self.outside.name, "has no column that can be asked",
+                "numbers, or texts of a few levels", "see the warnings; name others in questions",
+            )  # fmt: skip
+        return asked
+
+    def _spec(self, name: str) -> ColumnSpec:
+        field, untyped = self.outside.fields[name], self.outside.untyped
+        spec = spec_of(
+            name, field.material, field.type_name, self.codebook, self.prepare, untyped=untyped
+        )
+        return spec._replace(cap=max(spec.cap, MOST_DISTINCT))
+
+    def _codebook(self) -> Codebook:
+        """Return the codebook with the kinds that prepare has decided, where it says none."""
+        entries = dict(self.codebook.questions)
+        for name, field in self.outside.fields.items():
+            entry = entries.get(name, QuestionEntry())
+            ordered = field.kind != ORDINAL or entry.levels or field.material == NUMBER
+            open_ = entry.kind is None and self.codebook.block_of(name) is None
+            if field.kind not in (None, IGNORED) and open_ and ordered:
+                entries[name] = entry.model_copy(update={"kind": field.kind})
+        return self.codebook.model_copy(update={"questions": entries})
+
+    def _unusable(self, decision: Decision) -> str | None:
+        if decision.question is None:
+            return str(decision.reason).replace("prepare.max_levels", "crosstab.max_levels")
+        n_levels, most = len(decision.question.levels or ()), self.options.max_levels
+        if n_levels > most:
+            return f"{n_levels} levels are more than crosstab.max_levels, {most}"
+        return None
+
+    def _leave_out(self, name: str, reason: str) -> None:
+        if name in (*self.options.questions, *self.options.by):
+            raise InputError(
+                f"{self.outside.name}, column {name!r}", reason,
+                f"numbers, or texts of at most {self.options.max_levels} levels",
+                "leave it out of crosstab.questions and crosstab.by, or mend the column",
+            )  # fmt: skip
+        log.warning("%s: column %r is left out: %s", self.outside.name, name, reason)
+
+    def _plan(self, asked: dict[str, Asked], n_h: dict[str, int]) -> Plan:
+        nodes = self.warehouse.read(NODES, self.tree.version).select("path").collect()
+        number = {name: i for i, name in enumerate(asked)}
+        questions = [name for name in self.options.questions or asked if name in asked]
+        pairs = [
+            Pair(number[name], None if by is None else number[by])
+            for name in dict.fromkeys(questions)
+            for by in (None, *dict.fromkeys(self.options.by))
+            if by != name
+        ]
+        return Plan(
+            tuple(asked.values()),
+            tuple(pairs),
+            tuple(sorted(row["path"] for row in nodes)),
+            tuple(n_h),
+            tuple(float(n) for n in n_h.values()),
+            self.options.clusters is not None,
+            self.options.confidence,
+        )
+
+    # ---- what they say
+
+    def _estimates(self, people: DataFrame, plan: Plan) -> pa.Table:
+        """Count people into cells, and the cells of each question into estimates."""
+        place = {name: i for i, name in enumerate(self.columns)}
+        answers = [F.col(f"c{place[asked.question.column]}") for asked in plan.asked]
+        counted = people.select(*PEOPLE, *answers).mapInArrow(
+            lambda batches: tabulate(batches, plan), CELLS_DDL
+        )
+        cells = counted.groupBy(*KEYS).agg(*(F.sum(name).alias(name) for name in SUMS))
+
+        def work(key: tuple[pa.Scalar, ...], table: pa.Table) -> pa.Table:
+            return estimate(key[0].as_py(), key[1].as_py(), table, plan)
+
+        return cells.groupBy("pair", "by_level").applyInArrow(work, ESTIMATES_DDL).toArrow()
+
+    def _save(self, rows: pa.Table, run_id: str) -> None:
+        asked = {(row["question"], row["by_question"]) for row in _keys_of(rows)}
+        within = " OR ".join(
+            f"(question = {literal(question)} AND by_question = {literal(by)})"
+            for question, by in sorted(asked)
+        )
+        frame = self.warehouse.spark.createDataFrame(rows).select(
+            *ROWS.names,
+            F.lit(self.outside.name).alias("input_table"),
+            F.lit(self.outside.version).alias("input_version"),
+            F.lit(run_id).alias("run_id"),
+        )
+        self.warehouse.write_version(CROSSTABS, frame.coalesce(1), self.tree.version, f"({within})")
+
+
+def _keys_of(rows: pa.Table) -> list[dict[str, str]]:
+    return rows.group_by(["question", "by_question"]).aggregate([]).to_pylist()
+
+
+def _survey(people: DataFrame, specs: Sequence[ColumnSpec], n_people: int) -> Surveyed:
+    """Profile the columns, and sample people, as prepare does."""
+    k = sample_size(len(specs))
+    limit = threshold(n_people, k)
+    answers = [f"c{i}" for i in range(len(specs) - 1)]
+
+    def profile(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return profile_partition(batches, specs, k, limit)
+
+    parts = people.select("row_id", *answers, "weight").mapInArrow(profile, PART_DDL)
+    parts = parts.persist(StorageLevel.DISK_ONLY)
+    try:
+        parts.count()
+        surveyed = Surveyed(specs, k)
+        for row in parts.toLocalIterator():
+            surveyed.add(row["profiles"], row["sample"])
+    finally:
+        parts.unpersist()
+    return surveyed
+
+
+def _material(kind: DataType) -> str:
+    if isinstance(kind, (NumericType, BooleanType)):
+        return NUMBER
+    return TEXT if isinstance(kind, StringType) else UNSUPPORTED
+
+
+def _read(name: str, material: str) -> Column:
+    """Read a column as Arrow can carry it; of what is not supported, only whether it is there."""
+    column = F.col(quoted(name))
+    if material == UNSUPPORTED:
+        return F.when(column.isNotNull(), F.lit(True))
+    return column

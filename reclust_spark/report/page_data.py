@@ -238,7 +238,7 @@ def _shorts(values: npt.NDArray[np.float32]) -> Json:
     span = (high - low) or 1.0
     steps = np.rint((values.astype(np.float64) - low) / span * (_NO_SHORT - 1))
     steps = np.where(np.isfinite(steps), steps, _NO_SHORT)
-    return {"low": low, "high": high, "steps": _packed(steps, "<u2")}
+    return {"n": len(values), "low": low, "high": high, "steps": _packed(steps, "<u2")}
 
 
 def _packed(values: npt.NDArray[Any], kind: str) -> str:

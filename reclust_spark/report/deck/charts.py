@@ -100,14 +100,14 @@ def bars(
     axis.reverse_order = True
     axis.major_tick_mark = values.major_tick_mark = XL_TICK_MARK.NONE
     axis.has_major_gridlines = False
-    ink(axis.format.line.color, HAIR)
+    ink(axis.format.line.color, HAIR * page.design.fade)
     axis.tick_label_position = XL_TICK_LABEL_POSITION.NONE  # texts beside the bars name them
     values.minimum_scale, values.maximum_scale = how.lowest, how.largest
     values.tick_labels.number_format = how.form
     values.tick_labels.number_format_is_linked = False
     if how.largest is not None and how.lowest is not None:
         values.major_unit = (how.largest - how.lowest) / 2
-    end_at_bottom(values, visible=not how.numbers)
+    end_at_bottom(values, visible=not how.numbers, fade=page.design.fade)
     if how.numbers:
         plot.has_data_labels = True
         plot.data_labels.number_format = how.form
@@ -124,6 +124,11 @@ def bars(
     return chart
 
 
+def number_format(values: Sequence[float]) -> str:
+    """Return Excel's format of an axis of means: thousands told apart where there are any."""
+    return "#,##0" if max(abs(value) for value in values) >= 1000 else "General"
+
+
 def added(page: Page, box: Box, kind: Any, data: Any, alt: str) -> Any:
     """Add a chart in the design's ink, without title and legend."""
     frame = page.slide.shapes.add_chart(kind, *emus(box), data)
@@ -135,7 +140,7 @@ def added(page: Page, box: Box, kind: Any, data: Any, alt: str) -> Any:
     return chart
 
 
-def end_at_bottom(axis: Any, visible: bool) -> None:
+def end_at_bottom(axis: Any, visible: bool, fade: float) -> None:
     """Put an axis's numbers below the bars, though the first category is at the top."""
     axis.has_major_gridlines = visible
     if not visible:
@@ -144,7 +149,7 @@ def end_at_bottom(axis: Any, visible: bool) -> None:
     axis.tick_label_position = XL_TICK_LABEL_POSITION.HIGH
     axis.format.line.fill.background()
     if axis.has_major_gridlines:
-        ink(axis.major_gridlines.format.line.color, HAIR + 0.08)
+        ink(axis.major_gridlines.format.line.color, (HAIR + 0.08) * fade)
 
 
 def inner(chart: Any, x: float, y: float, width: float, height: float) -> None:

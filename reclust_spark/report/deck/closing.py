@@ -15,7 +15,7 @@ from reclust_spark.report.content import (
     Report,
     name_of,
 )
-from reclust_spark.report.deck.deck import GUTTER, Deck, cards
+from reclust_spark.report.deck.deck import GUTTER, WIDE, Deck, Name, cards
 from reclust_spark.report.deck.fit import Paragraph, bold, muted, say
 from reclust_spark.report.deck.opening import Share, share_bars, share_of
 from reclust_spark.report.deck.table import cell, draw_table, fit_table, header
@@ -50,7 +50,7 @@ def importance(deck: Deck) -> None:
     share_bars(
         deck, page, page.area,
         [share_of(c) for c in leaves],
-        Share("", "in none of them", max(0.0, 1 - held), NOISE),
+        Share(Name(NOISE, "", "in none of them"), max(0.0, 1 - held)),
         f"Clusters at the ends of the tree ({len(leaves)}): share of everyone",
     )  # fmt: skip
 
@@ -66,7 +66,7 @@ def left_out(deck: Deck, left: Sequence[Cluster]) -> None:
         say(f"None holds more than {percent(total)} of everyone. They are in explorer.html, where "
             "each can be opened, and in the workbook."),
     ), 14)  # fmt: skip
-    columns = rest.columns(*[1.0] * (3 if rest.width > 9.5 else 2), gap=2 * GUTTER)
+    columns = rest.columns(*[1.0] * (3 if rest.width > WIDE else 2), gap=2 * GUTTER)
     room = int(rest.height / 0.36)
     shown = left[: room * len(columns)]
     for at, column in enumerate(columns):
@@ -130,11 +130,11 @@ def caveats(deck: Deck) -> None:
         ("Who is in no cluster", _noise(report)),
         ("Unstable clusters", _unstable(report)),
         ("How well models place people", _agreement(report)),
-        ("What a good model means", (say(CAUTION),)),
     ]
     if report.outside:
         items.append(("Outside questions", (say(CONDITIONAL), say(DISCOVERY), say(HIDDEN))))
-    cards(page, page.area, items, 3 if page.area.width > 9.5 else 2)
+    columns = 3 if page.area.width > WIDE and len(items) != 4 else 2
+    cards(page, page.area, items, columns)
 
 
 def _represented(report: Report) -> tuple[Paragraph, ...]:
@@ -173,7 +173,7 @@ def _unstable(report: Report) -> tuple[Paragraph, ...]:
         (c for c in known if (c.stability or 0) < UNSTABLE), key=lambda c: (-c.share, c.path)
     )
     unknown = len(clusters) - len(known)
-    tail = [say(muted(f"Unknown for {unknown} clusters."))] if unknown else []
+    tail = [say(muted(f"Unknown for {unknown} of {len(clusters)}."))] if unknown else []
     if not weak:
         return (say(f"None is below {UNSTABLE}."), *tail)
     named = ", ".join(name_of(c.path) for c in weak[:_NAMED])
@@ -189,9 +189,14 @@ def _unstable(report: Report) -> tuple[Paragraph, ...]:
 def _agreement(report: Report) -> tuple[Paragraph, ...]:
     if not report.agreement:
         return (say("How often the models place people where they were found is unknown for this "
-                    "tree."),)  # fmt: skip
+                    "tree."), say(CAUTION))  # fmt: skip
     lines = [
         say(bold(f"{share:.0%}"), f" at depth {depth}", after=0.1)
         for depth, share in report.agreement.items()
     ]
-    return (say("People held out were placed where they were found:", after=0.1), *lines)
+    lines[-1] = lines[-1]._replace(after=0.35)
+    return (
+        say("People held out were placed where they were found:", after=0.1),
+        *lines,
+        say(CAUTION),
+    )

@@ -6,8 +6,16 @@ from reclust_spark.paths import ROOT, parent
 from reclust_spark.report.colours import colour_of
 from reclust_spark.report.content import Cluster, Note, name_of
 from reclust_spark.report.deck.box import Box
-from reclust_spark.report.deck.deck import GUTTER, Deck, card
-from reclust_spark.report.deck.fit import Paragraph, bold, fit, muted, say
+from reclust_spark.report.deck.deck import GUTTER, Deck
+from reclust_spark.report.deck.fit import (
+    Paragraph,
+    bold,
+    first_that_fits,
+    fit,
+    muted,
+    say,
+    width_of,
+)
 from reclust_spark.report.deck.page import Page
 from reclust_spark.report.deck.sketch import AXIS, grey, scale
 from reclust_spark.report.deck.table import FittedTable, cell, draw_table, fit_table, header
@@ -29,6 +37,7 @@ ROW_HEIGHTS = 0.25, 0.46
 _RULE, _TRAIL, _WHO, _CARDS = 0.05, 0.2, 0.9, 1.55
 _SHARES = (2.9, 1.3, 1.3, 1.3, 0.62, 3.6)
 """The columns' parts of the width: question, here, parent, everyone, lift, swarm."""
+NOTES = "The analyst's notes"
 _IN_FULL = "in full in the speaker notes"
 
 
@@ -170,29 +179,49 @@ def _key(page: Page, box: Box) -> None:
     """Say what the swarms' colours are."""
     line = box.inset(0.06, 0.03).off_bottom(0.17)[1]
     low, colours, high, none = line.columns(1.25, 1.0, 1.7, 1.4, gap=0.06)
-    page.text(low, (say(muted("lowest answer")),), 9, 9, "middle", "right")
+    faces = page.design.faces
+    for place, texts, align in (
+        (low, ("lowest answer", "lowest", "low"), "right"),
+        (high, ("highest or leading", "highest", "high"), "left"),
+        (none, ("grey: no answer", "grey: none", ""), "right"),
+    ):
+        text = first_that_fits(texts, place.width, faces, 9)
+        if text:
+            page.text(place, (say(muted(text)),), 9, 9, "middle", align)
     bar = colours.inset(0, 0.045)
     page.picture(bar, scale("answers"), "blue to yellow", is_stretched=True)
-    page.text(high, (say(muted("highest or leading")),), 9, 9, "middle")
-    page.text(none, (say(muted("grey: no answer")),), 9, 9, "middle", "right")
 
 
 def _cards(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
     """Write what sets it apart, how sure it is, and what analysts have noted."""
     parts = (1.25, 1.0, 1.25) if cluster.notes else (1.4, 1.0)
-    places = box.columns(*parts, gap=GUTTER)
-    card(page, places[0], "Apart from its siblings", apart(deck.report, cluster))
-    _sure(deck, page, cluster, places[1])
-    if cluster.notes:
-        _notes(page, cluster, places[2])
+    left, middle, *rest = box.columns(*parts, gap=GUTTER)
+    texts = [(left, "Apart from its siblings", apart(deck.report, cluster))]
+    if rest:
+        texts.append((rest[0], NOTES, tuple(_note(note) for note in cluster.notes)))
+    fitted = [
+        fit((say(bold(heading), after=0.3), *paragraphs), place.width - 0.3, place.height - 0.24,
+            deck.design.faces, 11)
+        for place, heading, paragraphs in texts
+    ]  # fmt: skip
+    size = min(one.size for one in fitted)
+    for (place, heading, paragraphs), one in zip(texts, fitted, strict=True):
+        if heading == NOTES and one.is_cut:
+            heading = f"{NOTES} ({_IN_FULL})"
+            page.notes([f"{NOTES}:", *(f"– {_told(note)}" for note in cluster.notes)])
+        page.card(place)
+        page.text(place.inset(0.15, 0.12), (say(bold(heading), after=0.3), *paragraphs), size)
+    _sure(deck, page, cluster, middle)
 
 
 def _sure(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
     page.card(box)
     inner = box.inset(0.15, 0.08)
     n = cluster.certainty.n_test if cluster.certainty else None
-    tested = f"  on {n:,} people held out" if n is not None else ""
     head, rest = inner.off_top(0.22, 0.02)
+    room = head.width - width_of(say(bold("How sure we are")), deck.design.faces, 11)
+    options = [] if n is None else [f"  on {n:,} people held out", f"  on {n:,} people"]
+    tested = first_that_fits([*options, ""], room, deck.design.faces, 11)
     page.text(head, (say(bold("How sure we are"), muted(tested)),), 11)
     rows = [
         (cell(name), cell(muted(value) if value in (UNKNOWN, "not split") else bold(value),
@@ -202,25 +231,6 @@ def _sure(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
     widths = (rest.width * 0.62, rest.width * 0.38)
     table = fit_table(rows, widths, rest.height, deck.design.faces, 10.5)
     draw_table(page, rest.left, rest.top, table, "How sure we are of this cluster", False)
-
-
-def _notes(page: Page, cluster: Cluster, box: Box) -> None:
-    """Write the analyst's notes; what has no room goes to the speaker's."""
-    paragraphs = tuple(_note(note) for note in cluster.notes)
-    heading = "The analyst's notes"
-    page.card(box)
-    inner = box.inset(0.15, 0.12)
-    probe = card_fit(page, inner, heading, paragraphs)
-    if probe:
-        heading = f"{heading} ({_IN_FULL})"
-        page.notes(["The analyst's notes:", *(f"– {_told(note)}" for note in cluster.notes)])
-    page.text(inner, (say(bold(heading), after=0.3), *paragraphs), 11)
-
-
-def card_fit(page: Page, inner: Box, heading: str, paragraphs: tuple[Paragraph, ...]) -> bool:
-    """Tell whether notes have to be cut."""
-    text = (say(bold(heading), after=0.3), *paragraphs)
-    return fit(text, inner.width, inner.height, page.design.faces, 11).is_cut
 
 
 def _note(note: Note) -> Paragraph:

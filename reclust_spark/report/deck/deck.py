@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from reclust_spark.report.colours import colour_of
 from reclust_spark.report.content import Cluster, Report, name_of
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.design import Design
-from reclust_spark.report.deck.fit import TABLE, Paragraph, bold, fit, say
+from reclust_spark.report.deck.fit import (
+    BODY,
+    TABLE,
+    Paragraph,
+    bold,
+    fit,
+    height_of,
+    say,
+    sizes_between,
+)
 from reclust_spark.report.deck.page import Page
 from reclust_spark.report.deck.sketch import Sketcher
 
 GUTTER = 0.2
 """Between what stands beside each other, inches."""
+WIDE = 9.5
+"""From this width on, three columns stand beside each other; inches."""
 CARD_SIZE = 16.0
 _PAD_X, _PAD_Y = 0.15, 0.12
 _CHIP = 0.14
@@ -50,44 +62,53 @@ class Deck:
 def cards(
     page: Page, box: Box, items: Sequence[tuple[str, Sequence[Paragraph]]], columns: int
 ) -> None:
-    """Write headings with texts into a grid of cards, all of one size of letters."""
-    rows = -(-len(items) // columns)
-    places = [
-        place
-        for strip in box.rows(*[1.0] * rows, gap=GUTTER)
-        for place in strip.columns(*[1.0] * columns, gap=GUTTER)
-    ]
+    """Write headings with texts into a grid of cards, all of one size of letters.
+
+    A row is as high as its longest text asks for, what remains is shared out; the last row's cards
+    are wider where it has fewer.
+    """
+    faces = page.design.faces
     texts = [(say(bold(heading), after=0.3), *paragraphs) for heading, paragraphs in items]
-    inner = [place.inset(_PAD_X, _PAD_Y) for place in places]
-    size = min(
-        fit(text, at.width, at.height, page.design.faces, CARD_SIZE).size
-        for text, at in zip(texts, inner, strict=False)
-    )
-    for place, text, at in zip(places, texts, inner, strict=False):
-        page.card(place)
-        page.text(at, text, size)
+    lines = [texts[at : at + columns] for at in range(0, len(texts), columns)]
+    room = box.height - GUTTER * (len(lines) - 1)
+
+    def need_of(line: Sequence[Sequence[Paragraph]], points: float) -> float:
+        width = (box.width - GUTTER * (len(line) - 1)) / len(line) - 2 * _PAD_X
+        return max(height_of(t, width, faces, points) for t in line) + 2 * _PAD_Y
+
+    def needs_at(points: float) -> list[float]:
+        return [need_of(line, points) for line in lines]
+
+    sizes = list(sizes_between(CARD_SIZE, BODY))
+    size = next((points for points in sizes if sum(needs_at(points)) <= room), BODY)
+    needs = needs_at(size)
+    spare = max(0.0, room - sum(needs)) / len(needs)
+    strips = box.rows(*(need + spare for need in needs), gap=GUTTER)
+    for strip, line in zip(strips, lines, strict=True):
+        for place, text in zip(strip.columns(*[1.0] * len(line), gap=GUTTER), line, strict=True):
+            page.card(place)
+            page.text(place.inset(_PAD_X, _PAD_Y), text, size)
 
 
-def card(
-    page: Page, box: Box, heading: str, paragraphs: Sequence[Paragraph], size: float = 11.0
-) -> bool:
-    """Write one card; tell whether its words had to be cut."""
-    page.card(box)
-    inner = box.inset(_PAD_X, _PAD_Y)
-    return page.text(inner, (say(bold(heading), after=0.3), *paragraphs), size).is_cut
+class Name(NamedTuple):
+    """What stands for a cluster in a picture: its colour, its number and its name, if any."""
+
+    colour: str
+    number: str
+    label: str
+
+
+def name_of_cluster(cluster: Cluster) -> Name:
+    """Return what stands for a cluster."""
+    number = name_of(cluster.path)
+    label = "" if cluster.label in ("", cluster.path, number) else cluster.label
+    return Name(colour_of(cluster.path), number, label)
 
 
 def legend(page: Page, box: Box, clusters: Sequence[Cluster]) -> None:
     """Name colours on one line: numbers, as much of the names as there is room for."""
-    places = box.columns(*[1.0] * len(clusters), gap=0.1) if clusters else ()
-    for cluster, place in zip(clusters, places, strict=True):
-        name_row(page, place, colour_of(cluster.path), *name_and_label(cluster), size=10.0)
-
-
-def name_and_label(cluster: Cluster) -> tuple[str, str]:
-    """Return a cluster's number and its name, which is empty where it has none."""
-    number = name_of(cluster.path)
-    return number, "" if cluster.label in ("", cluster.path, number) else cluster.label
+    places = box.columns(*[1.0] * len(clusters), gap=0.1)
+    name_rows(page, places, [name_of_cluster(cluster) for cluster in clusters], 10)
 
 
 def chip(page: Page, place: Box, colour: str) -> None:
@@ -96,12 +117,21 @@ def chip(page: Page, place: Box, colour: str) -> None:
     page.card(Box(place.left, place.top + (place.height - side) / 2, side, side), colour)
 
 
-def name_row(page: Page, place: Box, colour: str, number: str, label: str, size: float) -> None:
-    """Write a number and a name behind their colour, on the lines that there is room for."""
-    chip(page, place, colour)
-    _, text = place.off_left(CHIP)
-    words = (say(bold(number), f" {label}"),)
-    page.text(text, words, size, least=TABLE, anchor="middle")
+def name_rows(page: Page, places: Sequence[Box], names: Sequence[Name], size: float) -> None:
+    """Write names behind their colours, all in the size at which the longest has room."""
+    words = [
+        say(bold(name.number), f" {name.label}") if name.number else say(name.label)
+        for name in names
+    ]
+    texts = [place.off_left(CHIP)[1] for place in places]
+    faces = page.design.faces
+    common = min(
+        fit((text,), at.width, at.height, faces, size, TABLE).size
+        for text, at in zip(words, texts, strict=True)
+    )
+    for name, text, place, at in zip(names, words, places, texts, strict=True):
+        chip(page, place, name.colour)
+        page.text(at, (text,), common, least=TABLE, anchor="middle")
 
 
 def rows_in(height: float, least: float) -> int:

@@ -12,6 +12,7 @@ from pptx.oxml import parse_xml
 from pptx.oxml.ns import namespaces, qn
 from pptx.util import Emu
 
+from reclust_spark.report.colours import text_on
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.fit import Faces
 from reclust_spark.report.deck.fonts import face_of
@@ -73,6 +74,11 @@ class Design:
     faces: Faces
     ink: str
     paper: str
+
+    @property
+    def fade(self) -> float:
+        """What makes ink nearer to paper: 1, lighter; −1, darker, where ink is light."""
+        return 1.0 if text_on(self.ink) == "#FFFFFF" else -1.0
 
     @property
     def width(self) -> float:

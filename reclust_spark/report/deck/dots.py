@@ -20,6 +20,7 @@ from reclust_spark.report.deck.charts import (
     added,
     end_at_bottom,
     inner,
+    number_format,
     store,
 )
 from reclust_spark.report.deck.clean import one_line
@@ -57,12 +58,12 @@ def dots(
     rows.reverse_order, rows.visible, rows.has_major_gridlines = True, False, False
     values.has_major_gridlines = False
     values.major_tick_mark = XL_TICK_MARK.NONE
-    values.tick_labels.number_format = "General"
-    values.tick_labels.number_format_is_linked = False
     low, high = _limits(series, reference)
+    values.tick_labels.number_format = number_format([low, high])
+    values.tick_labels.number_format_is_linked = False
     values.minimum_scale, values.maximum_scale = low, high
     values.major_unit = (high - low) / 2
-    end_at_bottom(values, visible=True)
+    end_at_bottom(values, visible=True, fade=page.design.fade)
     inner(chart, 0.04, 0.0, 0.92, 1 - FOOT / box.height)
     for at, made in zip(kept, chart.plots[0].series, strict=False):
         colour = series.colours[at % len(series.colours)]
@@ -72,7 +73,7 @@ def dots(
         made.smooth = False
         made.format.line.width = Pt(1)
         made.format.line.dash_style = MSO_LINE.DASH
-        ink(made.format.line.color, MUTED)
+        ink(made.format.line.color, MUTED * page.design.fade)
         made.marker.style = XL_MARKER_STYLE.NONE
     store(chart, _xy_grid(names, series, kept, reference), made_at)
     return chart

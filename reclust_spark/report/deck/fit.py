@@ -34,7 +34,6 @@ class Run(NamedTuple):
     text: str
     bold: bool = False
     muted: bool = False
-    colour: str | None = None
 
 
 class Paragraph(NamedTuple):
@@ -193,6 +192,21 @@ def fit(
     kept = _cut(measured, width, height, least)
     taken = _taken([Measured(paragraph, faces) for paragraph in kept], width, least)
     return Fitted(tuple(kept), least, taken, True)
+
+
+def height_of(paragraphs: Sequence[Paragraph], width: float, faces: Faces, points: float) -> float:
+    """Return the height that paragraphs take in a width, inches."""
+    return _taken([Measured(paragraph, faces) for paragraph in paragraphs], width, points)
+
+
+def width_of(paragraph: Paragraph, faces: Faces, points: float) -> float:
+    """Return the width that a paragraph takes on one line, inches."""
+    return Measured(paragraph, faces).widest() * points / POINTS / SLACK
+
+
+def first_that_fits(texts: Sequence[str], width: float, faces: Faces, points: float) -> str:
+    """Return the first of several wordings that has room on a line, else the last one."""
+    return next((t for t in texts if width_of(say(t), faces, points) <= width), texts[-1])
 
 
 def sizes_between(size: float, least: float) -> npt.NDArray[np.float64]:

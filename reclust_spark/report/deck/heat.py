@@ -8,10 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from reclust_spark.paths import ROOT
-from reclust_spark.report.colours import colour_of
 from reclust_spark.report.content import Cell, CellKey, Cluster, Outside
 from reclust_spark.report.deck.box import Box
-from reclust_spark.report.deck.deck import GUTTER, Deck, name_and_label, name_row
+from reclust_spark.report.deck.deck import GUTTER, Deck, name_of_cluster, name_rows
 from reclust_spark.report.deck.fit import bold, muted, say
 from reclust_spark.report.deck.page import Page
 from reclust_spark.report.deck.second import panels_of
@@ -19,9 +18,11 @@ from reclust_spark.report.deck.sketch import Heat, scale
 from reclust_spark.report.deck.words import FEW, number, percent
 from reclust_spark.warehouse.names import SHARE
 
-_ROW, _FULL_ROW, _COLUMN = 0.17, 0.36, 0.165
+_ROW, _FULL_ROW, _COLUMN = 0.17, 0.5, 0.165
 """Of a cluster's row, least and greatest, and the least width of a column, inches."""
 _NAMES, _TURNED, _BLOCK, _NOTE = 0.2, 1.05, 0.26, 0.45
+_BESIDE, _WIDEST = 0.5, 1.6
+"""The least width of a column where blocks stand beside each other, and the greatest."""
 _WIDE = 0.9
 """A column as wide as this has its name written across."""
 
@@ -46,29 +47,72 @@ def heat_page(deck: Deck, page: Page, outside: Outside, rows: Sequence[Cluster])
         The root, and the clusters of depth 1.
     """
     body, note = page.area.off_bottom(_NOTE, 0.1)
-    names = body.width * _NAMES
-    columns = _columns(outside, int((body.width - names) / _COLUMN))
-    wide = min((body.width - names) / max(1, len(columns)), 1.6)
-    top = 0.42 if wide >= _WIDE else _TURNED
-    room = body.height - top
-    blocks = _blocks(outside, columns, max(1, int(room / (_BLOCK + len(rows) * _ROW))))
-    most = int((room / len(blocks) - _BLOCK) / _ROW)
-    largest = sorted(rows, key=lambda c: (-c.share, c.path))[:most]
-    shown = [row for row in rows if row in largest]
-    tall = min(_FULL_ROW, (room / len(blocks) - _BLOCK) / len(shown))
-    _column_names(page, Box(body.left + names, body.top, wide * len(columns), top), columns)
-    heats = [_heat(outside, block, shown) for block in blocks]
-    low = min((heat.low for heat in heats), default=0.0)
-    high = max((heat.high for heat in heats), default=1.0)
-    at = body.top + top
-    for block, heat in zip(blocks, heats, strict=True):
-        _, at = _draw(
-            deck, page, Box(body.left, at, body.width, tall), names, wide, block,
-            heat._replace(low=low, high=high), shown, outside,
-        )  # fmt: skip
+    grid = _grid(outside, body, rows)
+    heats = [_heat(outside, block, grid.rows) for block in grid.blocks]
+    low, high = min(heat.low for heat in heats), max(heat.high for heat in heats)
+    for at, (block, heat) in enumerate(zip(grid.blocks, heats, strict=True)):
+        down, across = divmod(at, grid.across)
+        left = body.left + grid.names + across * (grid.width + GUTTER)
+        top = body.top + down * (_BLOCK + grid.tall * len(grid.rows)) + (grid.head if down else 0)
+        place = Box(left, top, grid.width, _BLOCK)
+        page.text(place, (say(bold(block.title)),), 11, anchor="middle")
+        top += _BLOCK
+        if not down:
+            _column_names(page, Box(left, top, grid.width, grid.head), grid.columns)
+            top += grid.head
+        cells = Box(left, top, grid.width, grid.tall * len(grid.rows))
+        if not across:
+            names = Box(body.left, top, grid.names - 0.1, cells.height)
+            places = names.rows(*[1.0] * len(grid.rows), gap=0.0)
+            name_rows(page, places, [name_of_cluster(row) for row in grid.rows], 11)
+        page.picture(
+            cells,
+            deck.sketch.heat_of(
+                heat._replace(low=low, high=high), [grid.tall] * len(grid.rows), cells.width
+            ),
+            f"Heat map of {outside.text} {block.title}: clusters in rows, "
+            f"{outside.by_text or 'its answers'} in columns. All figures are in the workbook.",
+        )
     _note(
         page, note, outside, heats[0]._replace(low=low, high=high),
-        len(rows) - len(shown), _left(outside, columns, blocks),
+        len(rows) - len(grid.rows), _left(outside, grid),
+    )  # fmt: skip
+
+
+class _Grid(NamedTuple):
+    """Blocks beside and below each other, lengths in inches.
+
+    The names of the columns stand above the first ones, those of rows before them.
+    """
+
+    columns: Sequence[str]
+    blocks: Sequence[_Block]
+    rows: Sequence[Cluster]
+    across: int
+    names: float
+    width: float
+    head: float
+    tall: float
+
+
+def _grid(outside: Outside, body: Box, rows: Sequence[Cluster]) -> _Grid:
+    """Lay out as many blocks and clusters as there is room for."""
+    names = body.width * _NAMES
+    room = body.width - names
+    columns = _columns(outside, int(room / _COLUMN))
+    blocks = _blocks(outside, columns)
+    least = len(columns) * _BESIDE
+    across = max(1, min(len(blocks), int((room + GUTTER) / (least + GUTTER))))
+    width = min((room - GUTTER * (across - 1)) / across, len(columns) * _WIDEST)
+    head = 0.42 if width / len(columns) >= _WIDE else _TURNED
+    tall = body.height - head
+    down = max(1, min(-(-len(blocks) // across), int(tall / (_BLOCK + len(rows) * _ROW))))
+    largest = sorted(rows, key=lambda c: (-c.share, c.path))[: int((tall / down - _BLOCK) / _ROW)]
+    if len(blocks) > across * down:
+        blocks = _blocks(outside, columns, across * down)
+    return _Grid(
+        columns, blocks, [row for row in rows if row in largest], across, names, width, head,
+        min(_FULL_ROW, (tall / down - _BLOCK) / len(largest)),
     )  # fmt: skip
 
 
@@ -87,13 +131,13 @@ def _columns(outside: Outside, most: int) -> list[str]:
     return [name for name in names if name in largest]
 
 
-def _blocks(outside: Outside, columns: Sequence[str], most: int) -> list[_Block]:
+def _blocks(outside: Outside, columns: Sequence[str], most: int | None = None) -> list[_Block]:
     if not outside.by_question:
         keys = tuple(("", name, SHARE) for name in columns)
         return [_Block("", keys)]
     return [
         _Block(panel.title, tuple((name, panel.level, panel.statistic) for name in columns))
-        for panel in panels_of(outside, most)
+        for panel in panels_of(outside, most or len(outside.levels or outside.statistics))
     ]
 
 
@@ -139,38 +183,14 @@ def _column_names(page: Page, box: Box, columns: Sequence[str]) -> None:
             page.turned_text(Box(middle, place.top, side, place.height - 0.05), name, 9, 9)
 
 
-def _draw(
-    deck: Deck, page: Page, row: Box, names: float, wide: float, block: _Block, heat: Heat,
-    rows: Sequence[Cluster], outside: Outside,
-) -> tuple[Box, float]:  # fmt: skip
-    """Draw a block below a row's upper edge; return its picture's place, and where it ends."""
-    top = row.top
-    if block.title:
-        page.text(
-            Box(row.left, top, row.width, _BLOCK), (say(bold(block.title)),), 11, anchor="middle"
-        )
-        top += _BLOCK
-    for at, cluster in enumerate(rows):
-        place = Box(row.left, top + at * row.height, names - 0.1, row.height)
-        name_row(page, place, colour_of(cluster.path), *name_and_label(cluster), size=10)
-    heights = [row.height] * len(rows)
-    plot = Box(row.left + names, top, wide * len(block.keys), sum(heights))
-    page.picture(
-        plot, deck.sketch.heat_of(heat, heights, plot.width),
-        f"Heat map of {outside.text} {block.title}: clusters in rows, "
-        f"{outside.by_text or 'its answers'} in columns. All figures are in the workbook.",
-    )  # fmt: skip
-    return plot, plot.bottom
-
-
-def _left(outside: Outside, columns: Sequence[str], blocks: Sequence[_Block]) -> str:
+def _left(outside: Outside, grid: _Grid) -> str:
     """Return in words which answers have no room."""
     all_ = outside.by_levels if outside.by_question else outside.levels
     parts = []
-    if len(all_) > len(columns):
-        parts.append(f"{len(all_) - len(columns)} columns")
-    if outside.by_question and len(outside.levels) > len(blocks):
-        parts.append(f"{len(outside.levels) - len(blocks)} rarer answers")
+    if len(all_) > len(grid.columns):
+        parts.append(f"{len(all_) - len(grid.columns)} columns")
+    if outside.by_question and len(outside.levels) > len(grid.blocks):
+        parts.append(f"{len(outside.levels) - len(grid.blocks)} rarer answers")
     return " and ".join(parts)
 
 

@@ -15,10 +15,12 @@ from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.charts import Bars, Series, bars
 from reclust_spark.report.deck.deck import (
     GUTTER,
+    WIDE,
     Deck,
+    Name,
     cards,
-    name_and_label,
-    name_row,
+    name_of_cluster,
+    name_rows,
     rows_in,
 )
 from reclust_spark.report.deck.fit import Run, bold, muted, say
@@ -107,23 +109,21 @@ def population(deck: Deck) -> None:
         page.text(left, "There is no map of this tree.", 14, anchor="middle", align="center")
     share_bars(
         deck, page, right,
-        [share_of(c) for c in clusters], Share("", "in no cluster", outside, NOISE),
+        [share_of(c) for c in clusters], Share(Name(NOISE, "", "in no cluster"), outside),
         "Share of everyone",
     )  # fmt: skip
 
 
 class Share(NamedTuple):
-    """A bar: a cluster's number and name, its share of everyone and its colour."""
+    """A bar: whose it is, and the share of everyone."""
 
-    number: str
-    label: str
+    name: Name
     share: float
-    colour: str
 
 
 def share_of(cluster: Cluster) -> Share:
     """Return a cluster's bar."""
-    return Share(*name_and_label(cluster), cluster.share, colour_of(cluster.path))
+    return Share(name_of_cluster(cluster), cluster.share)
 
 
 def share_bars(
@@ -146,19 +146,26 @@ def share_bars(
         least = sorted((one.share for one in shares), reverse=True)[room - 2]
         shown = [one for one in shares if one.share >= least][: room - 1]
         others = sum(one.share for one in shares) - sum(one.share for one in shown)
-        shown.append(Share("", f"the other {len(shares) - len(shown)} clusters", others, NOISE))
+        name = Name(NOISE, "", f"the other {len(shares) - len(shown)} clusters")
+        shown.append(Share(name, others))
     shown.append(rest)
     box = box._replace(height=min(box.height, FULL_BAR * len(shown)))
     names, plot = box.columns(1, 1, gap=0.1)
-    for one, place in zip(shown, names.rows(*[1.0] * len(shown), gap=0.0), strict=True):
-        name_row(page, place.inset(0, 0.01), one.colour, one.number, one.label, 12)
-    categories = [f"{one.number} {shortened(one.label, 60)}".strip() for one in shown]
+    places = [place.inset(0, 0.01) for place in names.rows(*[1.0] * len(shown), gap=0.0)]
+    name_rows(page, places, [one.name for one in shown], 12)
+    categories = [f"{one.name.number} {shortened(one.name.label, 60)}".strip() for one in shown]
     alt = "; ".join(
         f"{name} {percent(one.share)}" for name, one in zip(categories, shown, strict=True)
     )
     chart = bars(
         page, plot, categories,
-        [Series("share of everyone", [one.share for one in shown], [one.colour for one in shown])],
+        [
+            Series(
+                "share of everyone",
+                [one.share for one in shown],
+                [one.name.colour for one in shown],
+            )
+        ],
         Bars("0.0%", largest=1.3 * max(one.share for one in shown), numbers=True),
         f"Bar chart, {heading}: {alt}",
         deck.report.made_at,
@@ -215,4 +222,4 @@ def reading(deck: Deck) -> None:
             say("Clusters describe answers. They do not say why people answer so."),
         )),
     )  # fmt: skip
-    cards(page, page.area, items, 3 if page.area.width > 9.5 else 2)
+    cards(page, page.area, items, 3 if page.area.width > WIDE else 2)

@@ -10,15 +10,23 @@ from reclust_spark.report.colours import colour_of
 from reclust_spark.report.content import Cell, CellKey, Cluster, Outside, name_of
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.charts import FOOT, Bars, Series, bars
-from reclust_spark.report.deck.deck import CHIP, GUTTER, Deck, chip, name_and_label, rows_in
+from reclust_spark.report.deck.deck import CHIP, GUTTER, Deck, chip, name_of_cluster, rows_in
 from reclust_spark.report.deck.dots import dots
-from reclust_spark.report.deck.fit import Run, bold, muted, say
+from reclust_spark.report.deck.fit import (
+    TABLE,
+    Paragraph,
+    bold,
+    muted,
+    say,
+    sizes_between,
+    width_of,
+)
 from reclust_spark.report.deck.heat import heat_page
 from reclust_spark.report.deck.page import Page
 from reclust_spark.report.deck.second import can_be_bars, ceiling, second_page
+from reclust_spark.report.deck.table import PAD_X, cell, draw_table, fit_table
 from reclust_spark.report.deck.table import Cell as Place
-from reclust_spark.report.deck.table import cell, draw_table, fit_table
-from reclust_spark.report.deck.words import FEW, differs, number, percent
+from reclust_spark.report.deck.words import FEW, called, differs, number, percent
 from reclust_spark.warehouse.names import SHARE
 
 ROW, FULL_ROW = 0.215, 0.95
@@ -26,8 +34,8 @@ ROW, FULL_ROW = 0.215, 0.95
 _NOTE, _HEAD = 0.42, 0.42
 _NAMES, _PANEL = 0.25, 2.1
 """The part of the width that names have, and the least width of a panel, inches."""
-_FIGURES = 0.47
-"""The part of a panel that its figures have."""
+_FIGURES = 0.6
+"""The part of a panel that its figures have at most."""
 
 
 class Panel(NamedTuple):
@@ -45,7 +53,7 @@ def outside_page(deck: Deck, outside: Outside) -> None:
     deck : Deck
     outside : Outside
     """
-    by = f", by {outside.by_text or outside.by_question}" if outside.by_question else ""
+    by = f" · by {outside.by_text or outside.by_question}" if outside.by_question else ""
     page = deck.page(f"{outside.text or outside.question}{by}")
     clusters = deck.report.children(ROOT)
     if outside.by_question:
@@ -86,25 +94,10 @@ def _panels_page(deck: Deck, page: Page, outside: Outside, clusters: Sequence[Cl
     largest = sorted(clusters, key=lambda c: (-c.share, c.path))[:room]
     rows = [deck.report.root, *(c for c in clusters if c in largest)]
     panels = _panels_of(outside, rows)
-    names = body.width * _NAMES
-    wide = min((body.width - names) / len(panels), 4.5)
-    figures = wide * _FIGURES if len(panels) > 1 else 1.3
-    gap = GUTTER if len(panels) > 1 else 0.0
-    widths = [names, *(w for _ in panels for w in (figures, wide - figures - gap, gap) if w)]
-    head = [cell()]
-    lines: list[list[Place]] = [[_name(row)] for row in rows]
-    span = 3 if gap else 2
-    for panel in panels:
-        head += [cell(Run(panel.title, bold=True), span=span - bool(gap)), cell()]
-        head += [cell()] if gap else []
-        for line, one in zip(lines, panel.cells, strict=True):
-            line += [
-                _figure(one, SHARE in outside.statistics, line is not lines[0]),
-                *[cell()] * (span - 1),
-            ]
+    frame = _frame(deck, outside, body, rows, panels)
     table = fit_table(
-        [head, *lines], widths, body.height - FOOT, deck.design.faces, 13,
-        row_heights=(ROW, FULL_ROW), equal=True,
+        _lines(outside, rows, panels, frame), frame.widths(len(panels)), body.height - FOOT,
+        deck.design.faces, frame.size, row_heights=(ROW, FULL_ROW), equal=True,
     )  # fmt: skip
     boxes = draw_table(
         page, body.left, body.top, table,
@@ -114,23 +107,84 @@ def _panels_page(deck: Deck, page: Page, outside: Outside, clusters: Sequence[Cl
     rows = rows[: len(boxes)]
     for row, box in zip(rows, boxes, strict=True):
         chip(page, box, colour_of(row.path))
-    top, height = boxes[0].top, sum(box.height for box in boxes) + FOOT
-    left = body.left + names + figures
-    for panel in panels:
-        place = Box(left, top, wide - figures - gap, height)
-        _panel_chart(
-            deck, page, place, outside, panel._replace(cells=panel.cells[: len(rows)]), rows
-        )
-        left += wide
+    height = sum(box.height for box in boxes) + FOOT
+    for at, panel in enumerate(panels):
+        left = body.left + frame.names + at * frame.wide + frame.figures
+        place = Box(left, boxes[0].top, frame.chart, height)
+        shown = panel._replace(cells=panel.cells[: len(rows)])
+        _panel_chart(deck, page, place, outside, shown, rows)
     _note(page, note, outside, len(clusters) + 1 - len(rows))
 
 
+class _Frame(NamedTuple):
+    """The widths of a page of panels, inches, and its size, points.
+
+    A panel is `wide`: its figures, its chart, and a gap, which a panel alone does without.
+    """
+
+    names: float
+    wide: float
+    figures: float
+    gap: float
+    size: float
+
+    @property
+    def chart(self) -> float:
+        """The width of a panel's chart."""
+        return self.wide - self.figures - self.gap
+
+    @property
+    def columns(self) -> tuple[float, ...]:
+        """The widths of a panel's columns."""
+        return tuple(w for w in (self.figures, self.chart, self.gap) if w)
+
+    def widths(self, panels: int) -> list[float]:
+        """Return the widths of the table's columns."""
+        return [self.names, *self.columns * panels]
+
+
+def _frame(
+    deck: Deck, outside: Outside, body: Box, rows: Sequence[Cluster], panels: Sequence[Panel]
+) -> _Frame:
+    """Give figures the width that the widest asks for, at the size at which charts have theirs."""
+    names = body.width * _NAMES
+    wide = min((body.width - names) / len(panels), 4.5)
+    gap = GUTTER if len(panels) > 1 else 0.0
+    texts = [
+        Paragraph(_figure(one, row, SHARE in outside.statistics).runs)
+        for panel in panels
+        for row, one in zip(rows, panel.cells, strict=True)
+    ]
+    for size in sizes_between(12.0, TABLE):
+        widest = max(width_of(text, deck.design.faces, size) for text in texts) + 2 * PAD_X
+        if widest <= _FIGURES * (wide - gap):
+            return _Frame(names, wide, widest, gap, float(size))
+    return _Frame(names, wide, _FIGURES * (wide - gap), gap, TABLE)
+
+
+def _lines(
+    outside: Outside, rows: Sequence[Cluster], panels: Sequence[Panel], frame: _Frame
+) -> list[list[Place]]:
+    """Return the table's rows: figures, and cells that charts stand on."""
+    blank = [cell()] * (len(frame.columns) - 1)
+    head = [cell()]
+    for panel in panels:
+        head += [cell(bold(panel.title), span=2), *blank]
+    lines = [head]
+    for at, row in enumerate(rows):
+        line = [_name(row)]
+        for panel in panels:
+            line += [_figure(panel.cells[at], row, SHARE in outside.statistics), *blank]
+        lines.append(line)
+    return lines
+
+
 def _name(cluster: Cluster) -> Place:
-    number_, label = name_and_label(cluster)
-    return cell(bold(number_), f" {label}" if label else "", indent=CHIP)
+    name = name_of_cluster(cluster)
+    return cell(bold(name.number), f" {name.label}" if name.label else "", indent=CHIP)
 
 
-def _figure(one: Cell | None, is_share: bool, is_cluster: bool) -> Place:
+def _figure(one: Cell | None, row: Cluster, is_share: bool) -> Place:
     """Return a value with its interval, marked where it differs from the rest."""
     if one is None:
         return cell(muted("–"))
@@ -141,7 +195,7 @@ def _figure(one: Cell | None, is_share: bool, is_cluster: bool) -> Place:
         digits = 1 if one.value < 0.0995 else 0
         write = f"{{:.{digits}%}}".format
     mark = ""
-    if is_cluster and differs(one):
+    if row.path != ROOT and differs(one):
         mark = " ▲" if one.value > (one.population_value or 0.0) else " ▼"
     limits = ""
     if one.low is not None and one.high is not None:
@@ -153,7 +207,7 @@ def _figure(one: Cell | None, is_share: bool, is_cluster: bool) -> Place:
 def _panel_chart(
     deck: Deck, page: Page, box: Box, outside: Outside, panel: Panel, rows: Sequence[Cluster]
 ) -> None:
-    names = [f"{n} {label[:60]}".strip() for n, label in map(name_and_label, rows)]
+    names = [called(row) for row in rows]
     values = [None if one is None else one.value for one in panel.cells]
     if all(value is None for value in values):
         return

@@ -33,7 +33,7 @@ TITLE, LEAST_TITLE = 26.0, 14.0
 """The largest and the least size of a page's title, points."""
 FOOT = 9.0
 CARD = -0.05
-"""How much darker than the slide a card is."""
+"""How much nearer to ink than the slide a card is."""
 
 
 class Page:
@@ -81,7 +81,7 @@ class Page:
         if name:
             shape.name = name
         frame_of(shape, anchor)
-        write(shape.text_frame, fitted, align)
+        write(shape.text_frame, fitted, align, self.design.fade)
         return fitted
 
     def card(self, box: Box, colour: str | None = None, alt: str = "") -> None:
@@ -90,7 +90,7 @@ class Page:
         shape.fill.solid()
         if colour is None:
             shape.fill.fore_color.theme_color = MSO_THEME_COLOR.BACKGROUND_1
-            shape.fill.fore_color.brightness = CARD
+            shape.fill.fore_color.brightness = CARD * self.design.fade
         else:
             shape.fill.fore_color.rgb = rgb(colour)
 
@@ -98,7 +98,7 @@ class Page:
         """Mark a place where nothing is shown."""
         shape = self._shape(MSO_SHAPE.MATH_MULTIPLY, box, alt)
         shape.fill.solid()
-        ink(shape.fill.fore_color, MUTED)
+        ink(shape.fill.fore_color, MUTED * self.design.fade)
 
     def picture(self, box: Box, png: bytes, alt: str, is_stretched: bool = False) -> None:
         """Put a picture into a box: whole and in the middle, or over all of it."""
@@ -122,7 +122,7 @@ class Page:
         shape = self.slide.shapes.add_textbox(*emus(box))
         frame_of(shape, "middle")
         shape.text_frame._txBody.find(qn("a:bodyPr")).set("vert", "vert270")
-        write(shape.text_frame, fitted, "left")
+        write(shape.text_frame, fitted, "left", self.design.fade)
 
     def subtitle(self, paragraphs: Sequence[Paragraph], size: float) -> tuple[Box, float]:
         """Write below the cover's title, in the design's own place where there is one.
@@ -140,7 +140,7 @@ class Page:
                 fitted = fit(paragraphs, inner.width, inner.height, faces, size)
                 shape.text_frame.auto_size = MSO_AUTO_SIZE.NONE
                 shape.text_frame.vertical_anchor = ANCHORS["top"]
-                write(shape.text_frame, fitted, None)
+                write(shape.text_frame, fitted, None, self.design.fade)
                 return place, fitted.height
         top = title.bottom + 0.2
         if top + 1.2 > self.design.height:
@@ -171,7 +171,7 @@ class Page:
             if shape.placeholder_format.type in TITLES:
                 shape.text_frame.auto_size = MSO_AUTO_SIZE.NONE
                 shape.text_frame.word_wrap = True
-                write(shape.text_frame, fitted, None)
+                write(shape.text_frame, fitted, None, self.design.fade)
                 for run in shape._element.iter(qn("a:rPr")):
                     run.set("cap", "none")
                     run.set("spc", "0")

@@ -53,7 +53,7 @@ def frame_of(shape: Any, anchor: str) -> None:
     frame.vertical_anchor = ANCHORS[anchor]
 
 
-def write(frame: Any, fitted: Fitted, align: str | None) -> None:
+def write(frame: Any, fitted: Fitted, align: str | None, fade: float = 1.0) -> None:
     """Write fitted paragraphs into a frame.
 
     Parameters
@@ -62,6 +62,8 @@ def write(frame: Any, fitted: Fitted, align: str | None) -> None:
     fitted : Fitted
     align : str or None
         left, right or center; None leaves it to the design.
+    fade : float
+        `Design.fade`.
     """
     for at, paragraph in enumerate(fitted.paragraphs):
         made = frame.paragraphs[0] if at == 0 else frame.add_paragraph()
@@ -77,7 +79,7 @@ def write(frame: Any, fitted: Fitted, align: str | None) -> None:
         elif align is not None:
             made.alignment = ALIGN[align]
         for run in paragraph.runs:
-            _run(made.add_run(), run, fitted.size)
+            _run(made.add_run(), run, fitted.size, fade)
         if not paragraph.runs:  # an empty line is as high as this says, else of 18 points
             made._p.get_or_add_endParaRPr().set("sz", f"{fitted.size * 100:.0f}")
 
@@ -91,12 +93,10 @@ def is_right_to_left(text: str) -> bool:
     return False
 
 
-def _run(made: Any, run: Run, size: float) -> None:
+def _run(made: Any, run: Run, size: float, fade: float) -> None:
     made.text = run.text
     made.font.size = Pt(size)
     if run.bold:
         made.font.bold = True
-    if run.colour is not None:
-        made.font.color.rgb = rgb(run.colour)
-    elif run.muted:
-        ink(made.font.color, MUTED)
+    if run.muted:
+        ink(made.font.color, MUTED * fade)

@@ -9,7 +9,7 @@ from reclust_spark.paths import ROOT
 from reclust_spark.report.colours import colour_of
 from reclust_spark.report.content import Cell, CellKey, Cluster, Outside, name_of
 from reclust_spark.report.deck.box import Box
-from reclust_spark.report.deck.charts import FOOT, Bars, Series, bars
+from reclust_spark.report.deck.charts import FOOT, Bars, Series, bars, number_format
 from reclust_spark.report.deck.deck import GUTTER, Deck, legend
 from reclust_spark.report.deck.fit import Run, bold, muted, say
 from reclust_spark.report.deck.page import Page
@@ -115,9 +115,8 @@ def _panel(
     ]
     is_share = panel.statistic == SHARE
     largest = ceiling(max(values)) if is_share else None
-    how = Bars(
-        "0%" if is_share else "General", 0.0 if min(values) >= 0 else None, largest, gap=_GAP
-    )
+    form = "0%" if is_share else number_format(values)
+    how = Bars(form, 0.0 if min(values) >= 0 else None, largest, gap=_GAP)
     write = percent if is_share else number
     alt = f"{outside.text}: {panel.title}. " + "; ".join(
         f"{name_of(path)} in {by} {FEW if c is None or c.value is None else write(c.value)}"

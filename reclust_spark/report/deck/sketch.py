@@ -30,6 +30,12 @@ AXIS = 0.4
 """The height of a swarm's axis below its rows, inches."""
 SIZE = 9.0
 """Of numbers in pictures, points."""
+_AXIS = (
+    "away from the cluster  ←  SHAP (log odds)  →  towards it",
+    "away  ←  SHAP (log odds)  →  towards",
+    "SHAP (log odds)",
+)
+"""What a swarm's axis is called, by the room that there is."""
 _BINS, _CROWD = 70, 5.0
 _SHADES = LinearSegmentedColormap.from_list("answers", [LOW, HIGH])
 _SEQUENCE = LinearSegmentedColormap.from_list("shares", ["#EAF3FA", "#56A0D0", "#0B3C6F"])
@@ -72,7 +78,7 @@ class Sketcher:
     """
 
     def __init__(self, ink: str, paper: str, face: Face) -> None:
-        self._ink, self._paper = ink, paper
+        self._ink, self._paper, self._face = ink, paper, face
         self._font = FontProperties(fname=face.file, size=SIZE)
         self._figure = Figure(dpi=DPI)
         FigureCanvasAgg(self._figure)
@@ -159,9 +165,10 @@ class Sketcher:
         axes.locator_params(axis="x", nbins=6)
         for label in axes.get_xticklabels():
             label.set_fontproperties(self._font)
+        room = (width - 0.1) * 72 / SIZE
+        text = next((t for t in _AXIS if self._face.advances(t).sum() <= room), _AXIS[-1])
         axes.set_xlabel(
-            "away from the cluster  ←  SHAP (log odds)  →  towards it",
-            fontproperties=self._font, color=self._ink, labelpad=1,
+            text, fontproperties=self._font, color=self._ink, labelpad=1,
         )  # fmt: skip
         return self._png()
 

@@ -165,6 +165,7 @@ def draw_table(
     properties = made._tbl.tblPr
     properties.find(qn("a:tableStyleId")).text = _PLAIN
     properties.set("bandRow", "0")
+    properties.set("firstRow", "1" if has_head else "0")
     for column, inch in zip(made.columns, table.widths, strict=True):
         column.width = Inches(inch)
     boxes = []
@@ -177,7 +178,7 @@ def draw_table(
             if content.span > 1:
                 place.merge(places[column_at + content.span - 1])
             pads = _pads(column_at, len(places), content.span)
-            _write(place, content, pads, table.size, is_head=has_head and at == 0)
+            _write(page, place, content, pads, table.size, is_head=has_head and at == 0)
     return boxes
 
 
@@ -231,23 +232,23 @@ def _pads(at: int, n: int, span: int) -> tuple[float, float]:
 
 
 def _write(
-    place: Any, content: Cell, pads: tuple[float, float], size: float, is_head: bool
+    page: Page, place: Any, content: Cell, pads: tuple[float, float], size: float, is_head: bool
 ) -> None:
     place.margin_left, place.margin_right = Inches(pads[0] + content.indent), Inches(pads[1])
     place.margin_top = place.margin_bottom = Inches(PAD_Y)
     place.vertical_anchor = ANCHORS["bottom" if is_head else "middle"]
-    write(
-        place.text_frame, Fitted((Paragraph(content.runs, 0.0),), size, 0.0, False), content.align
-    )
+    fitted = Fitted((Paragraph(content.runs, 0.0),), size, 0.0, False)
+    write(place.text_frame, fitted, content.align, page.design.fade)
     properties = place._tc.get_or_add_tcPr()
-    properties.append(_line(12700 if is_head else 6350, 50 if is_head else 85))
+    properties.append(_line(is_head, page.design.fade))
     place.fill.background()
 
 
-def _line(width: int, light: int) -> Any:
-    """Return a cell's lower edge, as light as a part of the ink."""
+def _line(is_head: bool, fade: float) -> Any:
+    """Return a cell's lower edge: nearer to paper than ink, less so below the header."""
+    width, part = (12700, 0.5) if is_head else (6350, 0.85)
+    offset = f'<a:lumOff val="{part * 100_000:.0f}"/>' if fade > 0 else ""
     return parse_xml(
         f'<a:lnB {nsdecls("a")} w="{width}"><a:solidFill><a:schemeClr val="tx1">'
-        f'<a:lumMod val="{(100 - light) * 1000}"/><a:lumOff val="{light * 1000}"/>'
-        "</a:schemeClr></a:solidFill></a:lnB>"
+        f'<a:lumMod val="{(1 - part) * 100_000:.0f}"/>{offset}</a:schemeClr></a:solidFill></a:lnB>'
     )

@@ -138,11 +138,11 @@ def sureness(cluster: Cluster) -> tuple[tuple[str, str], ...]:
     split = bool(cluster.n_children)
     return (
         ("Stability", _stability(cluster.stability)),
-        ("Model: AUC", _figure(model.auc if model else None, ".3f")),
-        ("Model: calibration error", _figure(model.calibration_error if model else None, ".3f")),
-        ("Fidelity of its split", _figure(cluster.fidelity, ".2f") if split else "not split"),
+        ("AUC", _figure(model.auc if model else None, ".3f")),
+        ("Calibration error", _figure(model.calibration_error if model else None, ".3f")),
+        ("Fidelity (split)", _figure(cluster.fidelity, ".2f") if split else "not split"),
         (
-            "Agreement on its split",
+            "Agreement (split)",
             _figure(cluster.agreement, ".0%") if split else "not split",
         ),
     )

@@ -47,7 +47,8 @@ def write_deck(report: Report, file: Path, template: Path | None = None) -> None
     pages = plan(report)
     cover(deck)
     population(deck)
-    reading(deck)
+    if pages.shown:
+        reading(deck)
     for cluster in pages.shown:
         cluster_page(deck, cluster)
     left_out(deck, pages.left)

@@ -18,9 +18,12 @@ function answersSection(cluster) {
   const most = Math.max(...answers.map((answer) => answer.shap)) || 1;
   const items = answers.map((answer) => answerItem(answer, most, cluster));
   const first = make("ol", { class: "answers" }, ...items.slice(0, FIRST_ANSWERS));
-  if (items.length <= FIRST_ANSWERS) return first;
+  const hint = make("p", { class: "hint" },
+    "The strongest first: how much it moves the cluster's model (mean |SHAP|, log odds), which " +
+    "answers are more frequent than in the parent, and how many times.");
+  if (items.length <= FIRST_ANSWERS) return make("div", null, hint, first);
   const rest = plural(items.length - FIRST_ANSWERS, "more question", "more questions");
-  return make("div", null, first, make("details", { class: "more-answers" },
+  return make("div", null, hint, first, make("details", { class: "more-answers" },
     make("summary", null, rest),
     make("ol", { class: "answers", start: FIRST_ANSWERS + 1 }, ...items.slice(FIRST_ANSWERS))));
 }

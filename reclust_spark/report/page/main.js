@@ -57,6 +57,7 @@ const main = {
 
   showUnknown(path) {
     const near = address.nearest(path);
+    tree.openTo(near.path);
     const asked = shortened(address.asked(), 60);
     byId("unknown-head").replaceChildren("There is no cluster ",
       foreign(path === null ? `“${asked}”` : nameOf(path)));

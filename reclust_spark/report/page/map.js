@@ -68,7 +68,8 @@ const map = {
     const side = Math.min(this.plot.clientWidth, this.plot.clientHeight);
     const span = Math.max(...[node.map.x, node.map.y].map(({ low, high }) => high - low)) || 1;
     const scale = side / (1.08 * span);
-    const middles = groups.map(({ middle: [x, y] }) => ({ x: x * scale, y: -y * scale }));
+    const middles = groups.map(({ path, middle: [x, y] }) =>
+      ({ x: x * scale, y: -y * scale, width: 14 + 8 * nameOf(path).length }));
     const moved = apart(middles);
     return groups.map((group, i) => {
       const { colour, ink, path } = clusters.get(group.path);
@@ -82,7 +83,7 @@ const map = {
         arrowhead: 0,
         arrowwidth: 1.5,
         arrowcolor: colour,
-        text: `<b>${numbersOf(path).at(-1)}</b>`,
+        text: `<b>${nameOf(path)}</b>`,
         captureevents: true,
         font: { size: 13, color: ink },
         bgcolor: colour,
@@ -157,13 +158,14 @@ function median(values) {
 
 // How far each label is moved, in pixels, so that none covers another: where two overlap, both go
 // half of the shorter way out.
-function apart(middles, width = 30, height = 26) {
-  const at = middles.map(({ x, y }) => ({ x, y }));
+function apart(middles, height = 26) {
+  const at = middles.map((one) => ({ ...one }));
   for (let round = 0, moves = true; moves && round < 200; round++) {
     moves = false;
     for (let i = 0; i < at.length; i++) {
       for (let j = 0; j < i; j++) {
         const [dx, dy] = [at[i].x - at[j].x, at[i].y - at[j].y];
+        const width = (at[i].width + at[j].width) / 2;
         const [overX, overY] = [width - Math.abs(dx), height - Math.abs(dy)];
         if (overX <= 0.5 || overY <= 0.5) continue;
         moves = true;

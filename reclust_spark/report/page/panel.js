@@ -43,6 +43,7 @@ const panel = {
   },
 
   inside(cluster) {
+    const isRoot = cluster.path === ROOT;
     const below = childrenOf.get(cluster.path);
     const picture = cluster.picture ? [pictureSection(cluster)] : [];
     if (!below.length) {
@@ -55,7 +56,7 @@ const panel = {
       : "Everyone fits one of them.";
     return [
       ...picture,
-      make("p", null, `${plural(below.length, "cluster", "clusters")}, with shares of this one. ${noise}`),
+      make("p", null, `${plural(below.length, "cluster", "clusters")}, with their shares of ${isRoot ? "everyone" : "this one"}. ${noise}`),
       make("ul", { class: below.length > MANY_CHILDREN ? "children many" : "children" }, ...below.map((child) => make("li", null, childButton(child)))),
     ];
   },

@@ -22,8 +22,10 @@ function swarmSection(cluster) {
 function swarmLabel(swarm) {
   const end = (colour, said) => make("span", { class: "end" },
     make("i", { class: "dot", vars: { "--c": colour } }), short(said, "span", "", 40));
+  const question = short(text(swarm.question), "span", "swarm-question");
+  question.title = shortened(text(swarm.question), 1500); // it ends where the row does
   return make("div", { class: "swarm-label" },
-    short(text(swarm.question), "span", "swarm-question"),
+    question,
     make("span", { class: "ends" },
       end(colours.low, text(swarm.low)), end(colours.high, text(swarm.high))));
 }
@@ -54,7 +56,7 @@ function drawSwarms(frame, swarms) {
     });
   });
   const common = { type: "scatter", mode: "markers", hoverinfo: "text" };
-  const line = { width: 0.5, color: theme.colour("paper") };
+  const line = { width: 0.5, color: theme.colour("dot") };
   const traces = [
     { ...common, ...silent, marker: { symbol: "circle-open", size: DOT - 1, color: colours.none } },
     {

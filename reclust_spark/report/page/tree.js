@@ -47,13 +47,17 @@ const tree = {
   // Marks the cluster on view, and opens the tree down to its children.
   select(path) {
     for (const item of this.items.values()) item.setAttribute("aria-selected", "false");
-    for (const cluster of lineOf(path)) this.open(this.items.get(cluster.path), true);
+    this.openTo(path);
     const item = this.items.get(path);
     item.setAttribute("aria-selected", "true");
     this.rove(item);
     const [row, box] = [item.firstChild.getBoundingClientRect(), this.element.getBoundingClientRect()];
     if (row.top < box.top) this.element.scrollTop += row.top - box.top;
     if (row.bottom > box.bottom) this.element.scrollTop += row.bottom - box.bottom;
+  },
+
+  openTo(path) {
+    for (const cluster of lineOf(path)) this.open(this.items.get(cluster.path), true);
   },
 
   isOpen: (item) => item.getAttribute("aria-expanded") === "true",

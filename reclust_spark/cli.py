@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,25 @@ def explain(config: Files = None, settings: Settings = None, quiet: Quiet = Fals
 def score(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Place people in the tree by its models alone: those of score.input."""
     _steps(_resolved(config, settings), ("score",), quiet)
+
+
+@app.command()
+def crosstab(
+    questions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[QUESTION]...", help="Columns; crosstab.questions, or all."),
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option("--by", help="A second question; may repeat.")
+    ] = None,
+    config: Files = None,
+    settings: Settings = None,
+    quiet: Quiet = False,
+) -> None:
+    """Answer outside questions at every node of the tree, into the table crosstabs."""
+    asked = {"questions": questions, "by": by}
+    given = [f"crosstab.{key}={json.dumps(names)}" for key, names in asked.items() if names]
+    _steps(_resolved(config, [*(settings or ()), *given]), ("crosstab",), quiet)
 
 
 @app.command()

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from reclust_spark.config import load_config
+from reclust_spark.crosstab import stage as crosstab
 from reclust_spark.errors import ConfigError
 from reclust_spark.explain.stage import set_label
 from reclust_spark.paths import ROOT
@@ -23,7 +24,6 @@ from reclust_spark.report.stage import DECK, PAGE, WORKBOOK, check_report, place
 from reclust_spark.research.stage import add_note
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
-    CROSSTABS,
     EXPLANATIONS,
     FEATURES,
     NODES,
@@ -50,15 +50,7 @@ def explained(spark, tmp_path_factory) -> Warehouse:
     """The planted survey explained, an outside question answered, a name and a note given."""
     before = planted("explained", spark, tmp_path_factory)[1]
     warehouse = copied(before, tmp_path_factory.mktemp("report"))
-    cells = [
-        {"path": path, "question": "vote", "question_text": "Voted for?", "by_question": "",
-         "by_text": "", "by_level": "", "level": level, "level_order": order, "n": 700,
-         "statistic": "share", "value": 0.5, "suppressed": False,
-         "input_table": "votes", "run_id": "1"}
-        for path in ("/", "/001/")
-        for order, level in enumerate("xy")
-    ]  # fmt: skip
-    warehouse.write_version(CROSSTABS, warehouse.local(CROSSTABS, cells), 1)
+    run(crosstab, warehouse, config_of(warehouse))
     set_label(warehouse, None, "/002/", NAME)
     add_note(warehouse, None, "/002/", "met three of them")
     return warehouse
@@ -83,7 +75,7 @@ def test_every_cluster_is_there_with_what_the_tables_say(explained, contents):
     answers = rows_of(explained, EXPLANATIONS)
     for path, cluster in contents.clusters.items():
         assert (cluster.n, cluster.share) == (nodes.n_rows[path], nodes.share[path])
-        leading = answers[(answers.path == path) & (answers["rank"] <= 10)]
+        leading = answers[(answers.path == path) & (answers["rank"] <= 10)].sort_values("rank")
         assert [a.source_column for a in cluster.answers] == leading.source_column.tolist()
         assert [s.source_column for s in cluster.swarms] == leading.source_column.tolist()
         assert (cluster.certainty is None) == (path == ROOT)

@@ -9,7 +9,6 @@ import json
 import logging
 import tempfile
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,6 +19,7 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from reclust_spark.config import Config, config_hash
+from reclust_spark.crosstab.stage import read_crosstabs
 from reclust_spark.errors import ConfigError
 from reclust_spark.explain.node import LEADING
 from reclust_spark.explain.stage import read_questions, split_figures
@@ -37,7 +37,6 @@ from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     BY_ANALYST,
     CONFUSION,
-    CROSSTABS,
     EMBEDDINGS,
     EXPLANATIONS,
     FEATURES,
@@ -149,8 +148,6 @@ def run(
         "report": config.report.model_dump(),
         "folder": folder,
         "template": _stamp(config.report.template),
-        # files that are gone are written again
-        "files": "there" if there else uuid.uuid4().hex,
         "tree": ledger.fingerprint("zoom", TREE, tree.version),
         "words": reading.words(),
     }
@@ -162,7 +159,7 @@ def run(
     def work(number: int) -> Outcome:
         return _write(warehouse, config, reading, folder)
 
-    return ledger.run(step, work)
+    return ledger.run(step, work, again=not there)
 
 
 def _stamp(file: str | None) -> list[int] | None:
@@ -212,7 +209,7 @@ class _Reading:
         self.explained = output_versions(warehouse, "explain", tree.version)
         self.labels = self._labels()
         self.notes = read_notes(warehouse, tree.version)
-        self.crosstabs = self._crosstabs()
+        self.crosstabs = read_crosstabs(warehouse, tree.version)
 
     def words(self) -> str:
         """Return a hash of what may change while the tree stays: labels, notes, crosstabs."""
@@ -254,11 +251,6 @@ class _Reading:
             return []
         rows = [row.asDict() for row in self._tree(LABELS).collect()]
         return sorted(rows, key=lambda row: (row["source"] == BY_ANALYST, row["at"], row["path"]))
-
-    def _crosstabs(self) -> list[dict[str, Any]]:
-        if not self.warehouse.exists(CROSSTABS.name):
-            return []
-        return [row.asDict() for row in self._tree(CROSSTABS).collect()]
 
     def _facts(self) -> Facts:
         runs = self.warehouse.read(RUNS).where(F.col("status") == COMPLETE)

@@ -109,7 +109,7 @@ class Ledger:
         rows = self._complete(stage).where(F.col(version_column) == number)
         return str(rows.orderBy(F.desc("finished_at")).first()["step_hash"])
 
-    def run(self, step: Step, work: Callable[[int], Outcome]) -> Result:
+    def run(self, step: Step, work: Callable[[int], Outcome], *, again: bool = False) -> Result:
         """Reuse a step's version, or make the next one.
 
         Parameters
@@ -118,13 +118,15 @@ class Ledger:
         work : callable
             Given the version to write, writes it. A version that an earlier run left without a
             manifest row is given again, so that its half-written tables are replaced.
+        again : bool
+            Nothing is reused: what the step has made is gone.
 
         Returns
         -------
         Result
         """
         started = datetime.now(UTC)
-        known = self._made_from(step)
+        known = None if again else self._made_from(step)
         if known is not None:
             self._record(step, known, REUSED, started)
             return Result(known, reused=True)

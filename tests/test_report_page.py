@@ -46,7 +46,53 @@ class Sight(NamedTuple):
     errors: list[str]
 
 
-Visit = Callable[..., Page]
+class Visitor:
+    """Goes to pages of reports, and keeps what they have asked for and complained of."""
+
+    def __init__(
+        self, browser: Browser, files: Callable[[str], Path], opened: dict[str, Sight]
+    ) -> None:
+        self.browser, self.files, self.opened = browser, files, opened
+        self.seen: list[Sight] = []
+
+    def __call__(
+        self,
+        name: str = "plain",
+        address: str = "#/",
+        viewport: Any = DESKTOP,
+        scheme: str = "light",
+    ) -> Page:
+        """Go to an address of a page that may be open already, from a test before."""
+        if name not in self.opened:
+            self.opened[name] = self._open(name)
+        self.seen.append(self.opened[name])
+        page = self.opened[name].page
+        page.set_viewport_size(viewport)
+        page.emulate_media(media="screen", color_scheme=scheme)
+        page.evaluate("(address) => { location.hash = address; scrollTo(0, 0) }", address)
+        page.wait_for_function(f"document.documentElement.dataset.theme === '{scheme}'")
+        page.locator("#search-input").fill("")
+        page.evaluate("document.activeElement.blur()")
+        return page
+
+    def afresh(self, name: str = "plain", address: str = "", script: str = "") -> Page:
+        """Load a page."""
+        self.seen.append(self._open(name, address, script))
+        return self.seen[-1].page
+
+    def _open(self, name: str, address: str = "", script: str = "") -> Sight:
+        context = self.browser.new_context(viewport=DESKTOP)
+        if script:
+            context.add_init_script(script)
+        sight = Sight(context.new_page(), self.files(name).as_uri(), [], [])
+        context.on("request", lambda request: sight.asked.append(request.url))
+        sight.page.on("pageerror", lambda error: sight.errors.append(str(error)))
+        sight.page.on(
+            "console",
+            lambda line: sight.errors.append(line.text) if line.type == "error" else None,
+        )
+        sight.page.goto(sight.url + address)
+        return sight
 
 
 @pytest.fixture(scope="module")
@@ -85,32 +131,25 @@ def files(reports, tmp_path_factory) -> Callable[[str], Path]:
     return file
 
 
+@pytest.fixture(scope="module")
+def opened(browser) -> Iterator[dict[str, Sight]]:
+    """Pages that stay open from test to test: plotly.js takes its time to be read."""
+    pages: dict[str, Sight] = {}
+    yield pages
+    for sight in pages.values():
+        sight.page.context.close()
+
+
 @pytest.fixture
-def visit(browser, files) -> Iterator[Visit]:
-    """Open a report's page; in the end it has asked for itself alone, and has not complained."""
-    seen: list[Sight] = []
-
-    def open_page(name: str = "plain", address: str = "", script: str = "", **options: Any) -> Page:
-        context = browser.new_context(**{"viewport": DESKTOP, **options})
-        if script:
-            context.add_init_script(script)
-        page = context.new_page()
-        sight = Sight(page, files(name).as_uri(), [], [])
-        context.on("request", lambda request: sight.asked.append(request.url))
-        page.on("pageerror", lambda error: sight.errors.append(str(error)))
-        page.on(
-            "console",
-            lambda line: sight.errors.append(line.text) if line.type == "error" else None,
-        )
-        seen.append(sight)
-        page.goto(sight.url + address)
-        return page
-
-    yield open_page
-    for sight in seen:
+def visit(browser, files, opened) -> Iterator[Visitor]:
+    """Visit pages; in the end they have asked for themselves alone, and have not complained."""
+    visitor = Visitor(browser, files, opened)
+    yield visitor
+    for sight in visitor.seen:
         assert {url.partition("#")[0] for url in sight.asked} == {sight.url}
         assert sight.errors == []
-        sight.page.context.close()
+        if sight not in opened.values():
+            sight.page.context.close()
 
 
 @pytest.fixture
@@ -183,7 +222,7 @@ def tab_to(page: Page, selector: str, most: int = 60) -> None:
 
 
 def test_it_opens_from_disk_with_the_map_of_everyone(visit, reports, keep):
-    page = visit()
+    page = visit.afresh("plain")
     expect(page).to_have_title("Everyone · Who they are")
     expect(page.locator("#heading")).to_have_text("Everyone")
     drawn, known = traces(page), reports["plain"].root.map
@@ -245,7 +284,7 @@ def test_a_leaf_stands_out_on_the_map_of_its_parent(visit, keep):
 
 
 def test_an_address_opens_its_cluster(visit):
-    page = visit("plain", "#/003/001/")
+    page = visit.afresh("plain", "#/003/001/")
     expect(page.locator("#heading .chip")).to_have_text("3.1")
     chosen = page.get_by_role("treeitem", selected=True)
     expect(chosen).to_have_attribute("data-path", "/003/001/")
@@ -258,7 +297,7 @@ def test_an_address_opens_its_cluster(visit):
 
 
 def test_an_unknown_address_says_so_and_offers_the_nearest(visit, keep):
-    page = visit("plain", "#/003/009/001/")
+    page = visit()
     for address, near in (
         ("#/003/009/001/", "/003/"),
         ("#/009/", ROOT),
@@ -367,6 +406,8 @@ def test_outside_questions_are_answered_cluster_by_cluster(visit, reports, keep)
     alone = reports["plain"].outside[0]
     cell = alone.cells[CellKey("/001/", "", "against", SHARE)]
     page.get_by_role("button", name="Outside questions").click()
+    page.locator("#outside-question").select_option("vote")
+    page.locator("#outside-by").select_option("")
     page.locator(".as-table summary").first.click()
     row = page.locator(".as-table tr", has_text="against").first
     expect(row).to_contain_text(f"{cell.value:.1%}")
@@ -389,6 +430,7 @@ def test_outside_questions_by_a_second_one_hide_small_cells(visit, reports, keep
     crossed = reports["plain"].outside[1]
     hidden = next(key for key, cell in crossed.cells.items() if cell.suppressed)
     page = visit("plain", f"#{hidden.path}")
+    page.locator("#outside-question").select_option("vote")
     page.locator("#outside-by").select_option(f"{FOUR[0]}: state")
     page.locator("#outside-among").select_option(hidden.by_level)
     label = page.locator(".interval-label").first
@@ -459,7 +501,7 @@ def test_a_question_leads_to_its_clusters_by_rank(visit, reports, keep):
 
 
 def test_the_keyboard_alone_leads_to_a_cluster_and_an_outside_question(visit):
-    page = visit()
+    page = visit.afresh("plain")
     page.keyboard.press("Tab")
     expect(page.locator("#skip")).to_be_focused()
     tab_to(page, "[role=treeitem]")
@@ -479,7 +521,7 @@ def test_the_keyboard_alone_leads_to_a_cluster_and_an_outside_question(visit):
 
 
 def test_the_tree_knows_all_its_keys(visit):
-    page = visit()
+    page = visit.afresh("plain")
 
     def at() -> str:
         return page.evaluate("document.activeElement.dataset.path")
@@ -499,7 +541,7 @@ def test_the_tree_knows_all_its_keys(visit):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit, keep, scheme):
-    page = visit("images", "#/001/", color_scheme=scheme)
+    page = visit("images", "#/001/", scheme=scheme)
     page.locator("#outside").scroll_into_view_if_needed()
     page.locator(".as-table summary").first.click()
     page.keyboard.press("/")
@@ -536,7 +578,7 @@ def test_a_phone_needs_no_sideways_scrolling(visit, keep, name):
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     page.keyboard.press("Escape")
     page.get_by_role("button", name="Clusters").click()
-    page.get_by_role("treeitem").nth(1).click()
+    page.locator("[data-path='/001/'] > .tree-row").click()
     expect(page.locator("#heading .chip")).to_have_text("1")
     expect(page.locator("#side")).to_be_hidden()
 
@@ -560,12 +602,12 @@ def test_forty_labels_do_not_cover_each_other(visit, keep):
     keep(page, "forty")
 
 
-def test_without_webgl_maps_are_drawn_with_fewer_points(browser, tmp_path, visit, keep):
+def test_without_webgl_maps_are_drawn_with_fewer_points(visit, keep):
     none = """const context = HTMLCanvasElement.prototype.getContext;
         HTMLCanvasElement.prototype.getContext = function (kind, ...more) {
             return kind.includes("webgl") ? null : context.call(this, kind, ...more);
         };"""
-    page = visit("forty", script=none)
+    page = visit.afresh("forty", script=none)
     drawn = traces(page)
     assert {trace["type"] for trace in drawn} == {"scatter"}
     assert 900 < sum(len(trace["x"]) for trace in drawn) <= 1_500
@@ -574,7 +616,7 @@ def test_without_webgl_maps_are_drawn_with_fewer_points(browser, tmp_path, visit
     keep(page, "no-webgl")
 
 
-def test_paper_gets_all_of_it(visit, tmp_path):
+def test_paper_gets_all_of_it(visit):
     page = visit("plain", "#/001/")
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -89,6 +89,44 @@ def one_node() -> Report:
     return replace(report, questions={"q0": "liberal"})
 
 
+def crossed_widely(report: Report, n_levels: int = 50, n_by: int = 50, name: str = "State {}"):
+    """Return the report with outside questions of many answers and many second ones."""
+    rng = np.random.default_rng(1)
+    paths = [path for path in report.clusters if depth(path) < 2]
+    states, many = ([name.format(i) for i in range(n)] for n in (n_by, n_levels))
+    votes = ("for one", "against", "neither", "would not say at all")
+    bands = states[:5]
+
+    def cell(value: float, everyone: float) -> Cell:
+        if rng.random() < 0.05:
+            return Cell(None, None, None, None, None, None, None, None, True)
+        low, high = value * 0.9, value * 1.1
+        return Cell(value, everyone, 100 * value / everyone, low, high, 120, 90.0, 0.01, False)
+
+    usual = rng.dirichlet(np.ones(n_levels))
+    crossed = {
+        CellKey(p, state, vote, SHARE): cell(float(rng.beta(3, 4)), 0.4)
+        for p in paths for state in states for vote in votes
+    }  # fmt: skip
+    alone = {
+        CellKey(p, "", level, SHARE): cell(float(usual[i] * rng.gamma(4) / 4), float(usual[i]))
+        for p in paths for i, level in enumerate(many)
+    }  # fmt: skip
+    money = {
+        CellKey(p, state, "", statistic): cell(40_000 + 9_000 * float(rng.random()), 42_000.0)
+        for p in paths for state in bands for statistic in (MEAN, MEDIAN)
+    }  # fmt: skip
+    return replace(
+        report,
+        outside=(
+            *report.outside,
+            Outside("vote", "Whom?", "home", "state", (SHARE,), votes, tuple(states), crossed, "x"),
+            Outside("home", "State of residence", "", "", (SHARE,), tuple(many), (), alone, "x"),
+            Outside("pay", "Pay", "home", "state", (MEAN, MEDIAN), (), tuple(bands), money, "x"),
+        ),
+    )
+
+
 def _cluster(path, below, shares, number, words, rng, n_map, images) -> Cluster:
     name = words[number % len(words)]
     share = shares[path]

@@ -24,6 +24,8 @@ _INNER = WIDTH - 2 * _MARGIN
 _TITLE = Box(_MARGIN, 0.3, _INNER, 0.85)
 _BODY = Box(_MARGIN, 1.3, _INNER, 5.55)
 _FOOT = 7.02
+_COVER = 4000
+"""The size of the cover's title, hundredths of a point."""
 _PLACES = {
     PP_PLACEHOLDER.TITLE: _TITLE,
     PP_PLACEHOLDER.BODY: _BODY,
@@ -73,6 +75,11 @@ def _put(shape: Any) -> None:
     for side in ("lIns", "tIns", "rIns", "bIns"):
         body.set(side, "0")
     body.set("anchor", "t" if kind == PP_PLACEHOLDER.SUBTITLE else "b")
+    if kind == PP_PLACEHOLDER.CENTER_TITLE:
+        styles = shape._element.txBody.find(qn("a:lstStyle"))
+        styles.insert(
+            0, parse_xml(f'<a:lvl1pPr {nsdecls("a")}><a:defRPr sz="{_COVER}"/></a:lvl1pPr>')
+        )
     right = kind == PP_PLACEHOLDER.SLIDE_NUMBER
     for level in shape._element.iter(qn("a:lvl1pPr")):
         level.set("algn", "r" if right else "l")

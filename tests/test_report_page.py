@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import re
@@ -22,7 +23,7 @@ from reclust_spark.report.colours import NOISE, colour_of
 from reclust_spark.report.content import CAUTION, CONDITIONAL, HIDDEN, STOP_WORDS, CellKey, Report
 from reclust_spark.report.explorer import write_page
 from reclust_spark.warehouse.names import SHARE
-from tests.reports import HOSTILE, LONG, made_up, one_node
+from tests.reports import HOSTILE, LONG, crossed_widely, made_up, one_node
 
 FLAGS = [
     "--headless=new",
@@ -454,6 +455,17 @@ def test_what_does_not_fit_is_left_out_and_named(monkeypatch):
     assert [[data["texts"][at] for at in pair] for pair in data["left_out"]] == [
         ["liberal: whom did you vote for?", "liberal: state"]
     ]
+
+
+def test_clusters_that_were_not_crossed_take_no_room():
+    report = crossed_widely(made_up())
+    data = page_data.data_of(report)
+    wide = next(one for one in data["outside"] if len(one["by_levels"]) == 50)
+    paths = [data["clusters"][i]["path"] for i in wide["paths"]]
+    assert paths == [path for path in report.clusters if path.count("/") < 3]
+    marks = base64.b64decode(wide["marks"])
+    assert len(marks) == len(paths) * 50 * len(wide["levels"])
+    assert data["left_out"] == []
 
 
 # ---- search

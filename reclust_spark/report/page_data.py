@@ -7,6 +7,7 @@ bytes and two-byte integers where a plot cannot show more, float32 where a figur
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -174,21 +175,29 @@ def _fitting(asked: Iterable[Outside]) -> tuple[list[Outside], list[Outside]]:
     left_out: list[Outside] = []
     room = OUTSIDE_CELLS
     for one in sorted(asked, key=lambda one: bool(one.by_question)):
-        if len(one.cells) <= room:
+        size = len({key.path for key in one.cells}) * math.prod(_shape(one))
+        if size <= room:
             fitting.append(one)
-            room -= len(one.cells)
+            room -= size
         else:
             left_out.append(one)
     return fitting, left_out
 
 
+def _shape(asked: Outside) -> tuple[int, int, int]:
+    """Return how many second answers, answers and statistics there are, none counted as one."""
+    return max(1, len(asked.by_levels)), max(1, len(asked.levels)), len(asked.statistics)
+
+
 def _outside(asked: Outside, paths: list[str], texts: _Texts) -> Json:
     """Return a question's cells as columns over path × second answer × answer × statistic."""
-    places = {path: i for i, path in enumerate(paths)}
+    crossed = {key.path for key in asked.cells}
+    known = [i for i, path in enumerate(paths) if path in crossed]
+    places = {paths[i]: place for place, i in enumerate(known)}
     by_places = {name: i for i, name in enumerate(asked.by_levels or ("",))}
     level_places = {name: i for i, name in enumerate(asked.levels or ("",))}
     statistics = {name: i for i, name in enumerate(asked.statistics)}
-    shape = (len(paths), len(by_places), len(level_places), len(statistics))
+    shape = (len(places), *_shape(asked))
     value, low, high, q = (np.full(shape, np.nan, dtype=np.float32) for _ in range(4))
     n, n_eff = np.zeros(shape, dtype=np.uint32), np.zeros(shape, dtype=np.uint32)
     marks = np.zeros(shape, dtype=np.uint8)
@@ -220,6 +229,7 @@ def _outside(asked: Outside, paths: list[str], texts: _Texts) -> Json:
         "levels": texts.places(asked.levels),
         "by_levels": texts.places(asked.by_levels),
         "source": texts.place(asked.input_table),
+        "paths": known,
         "value": _packed(value, "<f4"),
         "low": _packed(low, "<f4"),
         "high": _packed(high, "<f4"),

@@ -4,8 +4,6 @@ const SHOWN = 1;
 const SUPPRESSED = 2;
 const DIFFERENT = 4;
 
-const order = new Map([...clusters.keys()].map((path, i) => [path, i]));
-
 const asked = report.outside.map((packed) => ({
   packed,
   question: text(packed.question),
@@ -25,7 +23,9 @@ const linesOf = (one) => (one.isShare ? one.levels : one.statistics);
 function columnsOf(one) {
   if (one.columns === undefined) {
     const { packed } = one;
+    const paths = [...clusters.keys()];
     one.columns = {
+      places: new Map(packed.paths.map((i, place) => [paths[i], place])),
       ...Object.fromEntries(["value", "low", "high", "q", "everyone"].map((name) =>
         [name, floats(packed[name])])),
       n: integers(packed.n),
@@ -36,14 +36,16 @@ function columnsOf(one) {
   return one.columns;
 }
 
-// The cell of a cluster: `by` and `line` count the second answers and the lines.
+// The cell of a cluster: `by` and `line` count the second answers and the lines. A cluster that was
+// not crossed has NaN for a place, and so no figures.
 function cellOf(one, path, by, line) {
   const columns = columnsOf(one);
   const perBy = Math.max(1, one.levels.length) * one.statistics.length;
   const within = by * perBy + line;
-  const at = order.get(path) * Math.max(1, one.byLevels.length) * perBy + within;
+  const at = columns.places.get(path) * Math.max(1, one.byLevels.length) * perBy + within;
   const mark = columns.marks[at];
   return {
+    isCrossed: columns.places.has(path),
     isShown: Boolean(mark & SHOWN),
     isHidden: Boolean(mark & SUPPRESSED),
     isDifferent: Boolean(mark & DIFFERENT),

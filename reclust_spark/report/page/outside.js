@@ -148,10 +148,11 @@ function intervals(one, rows, who) {
     make("summary", null, "As a table"), cellTable(one, rows, who))];
 }
 
+const unknownCell = (cell) => (cell.isCrossed ? "no answers" : "not crossed");
 const asValue = (one, value) => (one.isShare ? percent(value) : quantity(value));
 
 function intervalLabel(one, { name, cell }) {
-  const said = cell.isShown ? asValue(one, cell.value) : cell.isHidden ? "hidden" : "no answers";
+  const said = cell.isShown ? asValue(one, cell.value) : cell.isHidden ? "hidden" : unknownCell(cell);
   return make("div", { class: "interval-label" },
     name.cloneNode(true), make("span", { class: cell.isShown ? "number" : "unknown" }, said));
 }
@@ -213,7 +214,7 @@ function cellTable(one, rows, who) {
   const body = rows.map(({ name, cell }) => {
     const head = make("th", { scope: "row" }, name.cloneNode(true));
     if (!cell.isShown) {
-      const said = cell.isHidden ? "hidden: too few people" : "no answers";
+      const said = cell.isHidden ? "hidden: too few people" : unknownCell(cell);
       return make("tr", null, head, make("td", { colspan: 6, class: "unknown" }, said));
     }
     const known = !Number.isNaN(cell.everyone);

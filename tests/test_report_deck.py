@@ -28,7 +28,15 @@ from pptx.util import Emu, Inches
 from reclust_spark.errors import ConfigError
 from reclust_spark.paths import ROOT, depth, parent
 from reclust_spark.report.colours import colour_of
-from reclust_spark.report.content import CAUTION, CONDITIONAL, DISCOVERY, HIDDEN, CellKey, Note
+from reclust_spark.report.content import (
+    CAUTION,
+    CONDITIONAL,
+    DISCOVERY,
+    HIDDEN,
+    Cell,
+    CellKey,
+    Note,
+)
 from reclust_spark.report.deck import check_template, write, write_deck
 from reclust_spark.report.deck.clean import clean, one_line
 from reclust_spark.report.deck.fit import BODY, Faces, Measured, Run, fit, say
@@ -513,6 +521,49 @@ def test_apart_names_what_no_sibling_shares():
     own, placed = (p.text for p in apart(report, report.clusters["/002/"]))
     assert own == "No sibling is known to share never heard of on “liberal (question 0)”."
     assert placed.startswith("Models place 93% of its people here, 4.0% in none of them, 1.0% in 1")
+
+
+def test_numbers_are_compared_by_where_they_lie_and_pixels_by_brightness():
+    report = made_up(shape=(2,))
+    answers = [a._replace(here=f"{i}.5", direction="higher") for i, a in enumerate(
+        report.clusters["/001/"].answers)]  # fmt: skip
+    for path, direction in (("/001/", "higher"), ("/002/", "lower")):
+        turned = tuple(a._replace(here=f"1{a.here}", direction=direction) for a in answers)
+        report = with_cluster(report, path, answers=turned)
+    assert "share 10.5 (higher)" in apart(report, report.clusters["/001/"])[0].text
+    report = with_cluster(report, "/002/", answers=tuple(answers))
+    assert "the mixture sets it apart" in apart(report, report.clusters["/001/"])[0].text
+    seen = replace(report.clusters["/001/"], picture=made_up(images=True).root.picture)
+    assert "Brighter than in everyone at liberal (question 0)" in who(seen)[0].text
+
+
+def test_outside_questions_without_answers_or_with_all_hidden(tmp_path):
+    report = made_up(shape=(3,))
+    vote, crossed, age = report.outside
+    hidden = Cell(*[None] * 8, True)
+    below = {
+        key: one._replace(value=one.value - 80, low=one.low - 80, high=one.high - 80)
+        for key, one in age.cells.items()
+    }
+    by = {key._replace(by_level="Utah"): one for key, one in below.items()}
+    outside = (
+        replace(vote, text="none at all", levels=(), cells={}),
+        replace(vote, text="all hidden", cells=dict.fromkeys(vote.cells, hidden)),
+        replace(crossed, text="crossed, all hidden", cells=dict.fromkeys(crossed.cells, hidden)),
+        replace(age, text="below zero", cells=below),
+        replace(age, text="crossed", by_question="s", by_levels=("Utah",), cells=by),
+    )
+    write_deck(replace(report, outside=outside), tmp_path / "deck.pptx")
+    deck = Presentation(tmp_path / "deck.pptx")
+    assert "Nobody has answered" in said(slide_of(deck, "none at all"))
+    slide = slide_of(deck, "all hidden")
+    assert said(slide).count("few people") == 4 * 3 + 1
+    assert not any(shape.has_chart for shape in slide.shapes)
+    assert "not shown, few people" in said(slide_of(deck, "crossed, all hidden"))
+    key = CellKey("/001/", "", "", MEAN)
+    assert f"{below[key].value:.3g}" in said(slide_of(deck, "below zero"))
+    series = chart_of(slide_of(deck, "crossed · by s")).plots[0].series
+    assert series[1].values[0] == pytest.approx(below[key].value) and series[1].values[0] < 0
 
 
 # ---- texts that fit

@@ -66,8 +66,9 @@ def left_out(deck: Deck, left: Sequence[Cluster]) -> None:
         say(f"None holds more than {percent(total)} of everyone. They are in explorer.html, where "
             "each can be opened, and in the workbook."),
     ), 14)  # fmt: skip
-    columns = rest.columns(*[1.0] * (3 if rest.width > WIDE else 2), gap=2 * GUTTER)
     room = int(rest.height / 0.36)
+    needed = min(3 if rest.width > WIDE else 2, -(-len(left) // room))
+    columns = rest.columns(*[1.0] * max(2, needed), gap=2 * GUTTER)
     shown = left[: room * len(columns)]
     for at, column in enumerate(columns):
         part = shown[at * room : (at + 1) * room]

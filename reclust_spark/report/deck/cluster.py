@@ -34,7 +34,7 @@ MOST_ANSWERS, FEWEST_ANSWERS = 7, 5
 """Questions on a page: the fewest where they are long."""
 ROW_HEIGHTS = 0.25, 0.46
 """Of an answer's row, inches: fewer leave no room for its swarm."""
-_RULE, _TRAIL, _WHO, _CARDS = 0.05, 0.2, 0.9, 1.55
+_RULE, _TRAIL, _WHO, _WHO_AND_PICTURES, _CARDS = 0.05, 0.2, 0.9, 1.45, 1.55
 _SHARES = (2.9, 1.3, 1.3, 1.3, 0.62, 3.6)
 """The columns' parts of the width: question, here, parent, everyone, lift, swarm."""
 NOTES = "The analyst's notes"
@@ -59,7 +59,7 @@ def cluster_page(deck: Deck, cluster: Cluster) -> None:
     page.text(
         line, (say(muted(f"inside {inside} · path {cluster.path}{name}")),), 10, anchor="middle"
     )
-    top, rest = rest.off_top(_WHO, 0.12)
+    top, rest = rest.off_top(_WHO if cluster.picture is None else _WHO_AND_PICTURES, 0.12)
     _who(page, cluster, top)
     middle, below = rest.off_bottom(_CARDS, 0.15)
     _answers(deck, page, cluster, middle)
@@ -211,18 +211,18 @@ def _cards(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
             page.notes([f"{NOTES}:", *(f"– {_told(note)}" for note in cluster.notes)])
         page.card(place)
         page.text(place.inset(0.15, 0.12), (say(bold(heading), after=0.3), *paragraphs), size)
-    _sure(deck, page, cluster, middle)
+    _sure(deck, page, cluster, middle, size)
 
 
-def _sure(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
+def _sure(deck: Deck, page: Page, cluster: Cluster, box: Box, size: float) -> None:
     page.card(box)
     inner = box.inset(0.15, 0.08)
     n = cluster.certainty.n_test if cluster.certainty else None
     head, rest = inner.off_top(0.22, 0.02)
-    room = head.width - width_of(say(bold("How sure we are")), deck.design.faces, 11)
+    room = head.width - width_of(say(bold("How sure we are")), deck.design.faces, size)
     options = [] if n is None else [f"  on {n:,} people held out", f"  on {n:,} people"]
-    tested = first_that_fits([*options, ""], room, deck.design.faces, 11)
-    page.text(head, (say(bold("How sure we are"), muted(tested)),), 11)
+    tested = first_that_fits([*options, ""], room, deck.design.faces, size)
+    page.text(head, (say(bold("How sure we are"), muted(tested)),), size)
     rows = [
         (cell(name), cell(muted(value) if value in (UNKNOWN, "not split") else bold(value),
                           align="right"))

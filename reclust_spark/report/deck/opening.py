@@ -25,7 +25,7 @@ from reclust_spark.report.deck.deck import (
 )
 from reclust_spark.report.deck.fit import Run, bold, muted, say
 from reclust_spark.report.deck.page import Page
-from reclust_spark.report.deck.words import called, percent
+from reclust_spark.report.deck.words import SEEN, called, percent
 
 BAR, FULL_BAR = 0.2, 0.8
 """The least and the greatest height of a bar and its name, inches."""
@@ -85,6 +85,8 @@ def population(deck: Deck) -> None:
     page = deck.page(
         f"{len(clusters)} clusters hold {percent(1 - outside)} of everyone; "
         f"{percent(outside)} fit none"
+        if outside >= SEEN
+        else f"{len(clusters)} clusters hold everyone"
     )
     left, right = page.area.columns(1, 1, gap=2 * GUTTER)
     left, below = left.off_bottom(0.5, 0.1)

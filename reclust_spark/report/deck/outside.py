@@ -56,7 +56,9 @@ def outside_page(deck: Deck, outside: Outside) -> None:
     by = f" · by {outside.by_text or outside.by_question}" if outside.by_question else ""
     page = deck.page(f"{outside.text or outside.question}{by}")
     clusters = deck.report.children(ROOT)
-    if outside.by_question:
+    if _is_empty(outside):
+        page.text(page.area, (say(muted("Nobody has answered this question.")),), 18)
+    elif outside.by_question:
         shown = [deck.report.root, *clusters]
         if can_be_bars(page.area, outside, len(shown)):
             second_page(deck, page, outside, shown)
@@ -66,6 +68,11 @@ def outside_page(deck: Deck, outside: Outside) -> None:
         _panels_page(deck, page, outside, clusters)
     else:
         heat_page(deck, page, outside, [deck.report.root, *clusters])
+
+
+def _is_empty(outside: Outside) -> bool:
+    has_levels = bool(outside.levels) or SHARE not in outside.statistics
+    return not has_levels or bool(outside.by_question) > bool(outside.by_levels)
 
 
 def _most_panels(area: Box) -> int:

@@ -14,7 +14,7 @@ from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.clean import one_line
 from reclust_spark.report.deck.fit import Fitted, Run
 
-MUTED, HAIR = 0.35, 0.8
+MUTED, HAIR = 0.3, 0.8
 """How much lighter than ink a text that matters less and a line are."""
 ANCHORS = {"top": MSO_ANCHOR.TOP, "middle": MSO_ANCHOR.MIDDLE, "bottom": MSO_ANCHOR.BOTTOM}
 ALIGN = {"left": PP_ALIGN.LEFT, "right": PP_ALIGN.RIGHT, "center": PP_ALIGN.CENTER}

@@ -16,7 +16,8 @@ UNSTABLE = 0.6
 FEW = "few people"
 _QUESTION, _ANSWER, _NAME = 90, 40, 60
 _TOLD = 3
-_SEEN = 0.005
+SEEN = 0.0005
+"""A smaller share is not worth a word."""
 _PLACED = 4
 
 
@@ -62,14 +63,24 @@ def answer_of(answer: Answer) -> str:
         return "one extreme or the other"
     if answer.direction and answer.direction not in (HIGHER, LOWER, MIDDLE):
         return answer.direction
-    number = answer.here[:1].isdigit() or answer.here[:1] == "-"
-    return f"{answer.here} ({answer.direction})" if number else answer.here
+    return f"{answer.here} ({answer.direction})" if _is_number(answer.here) else answer.here
+
+
+def _is_number(text: str) -> bool:
+    return text[:1].isdigit() or text[:1] == "-"
+
+
+def _kept(answer: Answer) -> str:
+    """Return what siblings are compared by: an answer in words, the direction of a number."""
+    return answer.direction if _is_number(answer.here) else answer.here
 
 
 def who(cluster: Cluster) -> tuple[Paragraph, ...]:
     """Return who they are: the leading answers as one sentence."""
     if not cluster.answers:
         return (say(muted("This cluster has not been explained: what marks it is unknown.")),)
+    if cluster.picture is not None:
+        return _brightness(cluster)
     telling = [a for a in cluster.answers if a.direction and answer_of(a)][:_TOLD]
     if not telling:
         return (say("No answer of theirs stands out against the group they were found in."),)
@@ -87,15 +98,27 @@ def who(cluster: Cluster) -> tuple[Paragraph, ...]:
     return (Paragraph(tuple(runs)),)
 
 
+def _brightness(cluster: Cluster) -> tuple[Paragraph, ...]:
+    """Return who they are where questions are pixels: the mean image says it better."""
+    runs = [Run("On average they look like the image at the left. ")]
+    against = name_of(parent(cluster.path) or ROOT)
+    for direction, word in ((HIGHER, "Brighter"), (LOWER, "Darker")):
+        pixels = [a.question for a in cluster.answers if a.direction == direction][:_TOLD]
+        if pixels:
+            names = ", ".join(shortened(pixel, _ANSWER) for pixel in pixels)
+            runs += [bold(word), Run(f" than in {against} at {names}. ")]
+    return (Paragraph(tuple(runs)),)
+
+
 def apart(report: Report, cluster: Cluster) -> tuple[Paragraph, ...]:
     """Return what sets a cluster apart from its siblings, and whom the models confuse it with."""
     up = parent(cluster.path)
     others = [c for c in report.children(up or ROOT) if c.path != cluster.path]
-    paragraphs = [_own_answers(cluster, others)]
+    paragraphs = [_own_answers(cluster, others)] if cluster.picture is None else []
     if not cluster.siblings:
         return (*paragraphs, say("Whom the models confuse it with is unknown."))
     itself = next((s.share for s in cluster.siblings if s.path == cluster.path), 0.0)
-    placed = [s for s in cluster.siblings if s.path != cluster.path and s.share >= _SEEN]
+    placed = [s for s in cluster.siblings if s.path != cluster.path and s.share >= 10 * SEEN]
     runs = [Run("Models place "), bold(percent(itself)), Run(" of its people here")]
     for sibling in placed[:_PLACED]:
         other = report.clusters.get(sibling.path)
@@ -110,15 +133,12 @@ def _own_answers(cluster: Cluster, others: Sequence[Cluster]) -> Paragraph:
     """Return the leading answers that no sibling has among its own."""
     if not others:
         return say("It has no siblings.")
-    told: dict[str, set[str]] = {}
-    for other in others:
-        for answer in other.answers:
-            told.setdefault(answer.source_column, set()).add(answer.here)
+    told = {(a.source_column, _kept(a)) for other in others for a in other.answers}
     if not cluster.answers or not told:
         return say("What sets it apart is unknown: it or its siblings have not been explained.")
     own = [
         a for a in cluster.answers
-        if a.direction and a.here and a.here not in told.get(a.source_column, ())
+        if a.direction and a.here and (a.source_column, _kept(a)) not in told
     ][:2]  # fmt: skip
     if not own:
         return say(

@@ -31,10 +31,14 @@ class Lines(NamedTuple):
         The number of a cell.
     members : (lines, most members) int64 array
         Numbers of cells; NONE where a line has fewer.
+    owner : (lines,) int64 array
+        Of lines of the same owner one at a time is mended: what is hidden for its sake may do for
+        the others.
     """
 
     total: Ints
     members: Ints
+    owner: Ints
 
 
 class Protected(NamedTuple):
@@ -85,18 +89,17 @@ def protect(
     rank = np.empty(len(n), dtype=np.int64)
     rank[order] = np.arange(len(n))
     rank[fixed | (n == 0)] = len(n)
-    changed, sound = True, True
-    while changed:
-        changed, sound = False, True
+    while True:
+        stuck = False
         for group in lines:
             broken = _broken(group, n, hidden, least)
-            if not len(broken):
-                continue
-            more, stuck = _remedies(group, broken, hidden, fixed, rank)
-            sound &= not stuck
-            changed |= bool(len(more))
-            hidden[more] = True
-    return Protected(hidden, sound)
+            more, left = _remedies(group, broken, hidden, fixed, rank)
+            stuck |= left
+            if len(more):
+                hidden[more] = True
+                break  # the first lines are the tightest: they come first again
+        else:
+            return Protected(hidden, not stuck)
 
 
 def _bound(n: Ints, hidden: Flags, fixed: Flags, lines: Sequence[Lines]) -> tuple[Flags, Flags]:
@@ -130,9 +133,11 @@ def _remedies(
     members, total = group.members[broken], group.total[broken]
     free = (members != NONE) & ~hidden[members]
     ranks = np.where(free, rank[members], len(rank))
-    first = ranks.argmin(1)
-    found = ranks[np.arange(len(broken)), first] < len(rank)
-    chosen = members[np.arange(len(broken)), first][found]
+    each, first = np.arange(len(broken)), ranks.argmin(1) if len(broken) else broken
+    found = ranks[each, first] < len(rank)
+    chosen = members[each, first][found]
+    order = np.lexsort((rank[chosen], group.owner[broken][found]))
+    _, leading = np.unique(group.owner[broken][found][order], return_index=True)
     totals = total[~found & ~hidden[total] & ~fixed[total]]
     stuck = bool((~found & (hidden[total] | fixed[total])).any())
-    return np.unique(np.concatenate([chosen, totals])), stuck
+    return np.unique(np.concatenate([chosen[order][leading], totals])), stuck

@@ -51,16 +51,20 @@ class Family(NamedTuple):
         ).sum(1)
         return np.concatenate([n, n[self.total] - below])
 
-    def lines(self, first: int, columns: int) -> Lines:
-        """Return the lines of a block of cells: numbered from `first`, by place, then column."""
+    def lines(self, first: int, columns: int, levels: int = 1) -> Lines:
+        """Return the lines of a block of cells: numbered from `first`, by place, then column.
+
+        So many columns in a row are the levels of one answer.
+        """
         column = np.arange(columns)
+        owner = self.total[:, None] * columns + column // max(levels, 1)
         total = first + self.total[:, None] * columns + column
         members = np.where(
             self.members[:, None, :] == NONE,
             NONE,
             first + self.members[:, None, :] * columns + column[:, None],
         )
-        return Lines(total.ravel(), members.reshape(-1, self.members.shape[1]))
+        return Lines(total.ravel(), members.reshape(-1, self.members.shape[1]), owner.ravel())
 
 
 class Alone(NamedTuple):
@@ -116,8 +120,8 @@ def hide_alone(n: Ints, family: Family, least: int, *, is_number: bool) -> Alone
         counts, lines = counts[:places], [family.lines(0, 1)]
     else:
         place = np.arange(places)
-        by_level = Lines(place, places + place[:, None] * levels + np.arange(levels))
-        lines = [by_level, family.lines(0, 1), family.lines(places, levels)]
+        by_level = Lines(place, places + place[:, None] * levels + np.arange(levels), place)
+        lines = [by_level, family.lines(0, 1), family.lines(places, levels, levels)]
     unseen = _unseen(counts, places, family.nodes)
     small = is_small(counts, least)
     if not is_number:
@@ -240,22 +244,24 @@ class _Blocks:
             for name, counts in self.counts.items()
         }
         cells, bases, turned = number["cells"], number["bases"], number["turned"]
+        place = np.arange(len(cells))
         columns = {name: counts[0].size for name, counts in self.counts.items()}
-        lines = [
-            Lines(number["base"], bases),
-            family.lines(self.first["bases"], columns["bases"]),
-        ]
+        of_base = Lines(number["base"], bases, place)
+        below = family.lines(self.first["bases"], columns["bases"])
         if self.is_number:
-            return lines
+            return [of_base, below]
+        levels = turned.shape[1]
         both = np.concatenate([turned, number["unasked"]], axis=1)
+        by_group = cells.transpose(0, 2, 1)
+        of_level, each = np.repeat(place, levels), np.arange(bases.size)
         return [
-            *lines,
-            Lines(bases.ravel(), cells.reshape(bases.size, -1)),
-            Lines(turned.ravel(), cells[:, :-1].transpose(0, 2, 1).reshape(turned.size, -1)),
-            Lines(number["alone"].ravel(), cells.transpose(0, 2, 1).reshape(turned.size, -1)),
-            Lines(number["other"], both),
-            *(
-                family.lines(self.first[name], columns[name])
-                for name in ("cells", "turned", "unasked")
-            ),
+            Lines(bases.ravel(), cells.reshape(bases.size, levels), each),
+            Lines(turned.ravel(), by_group[:, :, :-1].reshape(turned.size, -1), of_level),
+            Lines(number["alone"].ravel(), by_group.reshape(turned.size, -1), of_level),
+            of_base,
+            Lines(number["other"], both, place),
+            below,
+            family.lines(self.first["cells"], columns["cells"], levels),
+            family.lines(self.first["turned"], columns["turned"], levels),
+            family.lines(self.first["unasked"], 1),
         ]

@@ -6,7 +6,6 @@ Whatever is here is of nodes and levels; nothing is of a person.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -66,8 +65,8 @@ class Grid(NamedTuple):
     figures: dict[str, dict[str, Floats]]
 
 
-def rows_of(estimates: pa.Table, plan: Plan, least: int) -> Iterator[pa.Table]:
-    """Return the rows of crosstabs, a table a pair of questions.
+def rows_of(estimates: pa.Table, plan: Plan, least: int) -> pa.Table:
+    """Return the rows of crosstabs.
 
     Parameters
     ----------
@@ -77,16 +76,17 @@ def rows_of(estimates: pa.Table, plan: Plan, least: int) -> Iterator[pa.Table]:
     least : int
         A cell of fewer people is not shown.
 
-    Yields
-    ------
+    Returns
+    -------
     Arrow table
         Of columns ROWS: every node, group and level, whether anybody is there or not.
     """
-    numbers = estimates["pair"].to_numpy()
+    numbers, tables = estimates["pair"].to_numpy(), []
     for number, pair in enumerate(plan.pairs):
         grid = _grid(estimates.filter(pa.array(numbers == number)), plan, pair)
         hidden = hidden_of(grid.people, plan, pair, least)
-        yield _table(grid, hidden, plan, pair)
+        tables.append(_table(grid, hidden, plan, pair))
+    return pa.concat_tables(tables)
 
 
 def _grid(rows: pa.Table, plan: Plan, pair: Pair) -> Grid:

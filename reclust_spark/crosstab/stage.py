@@ -277,8 +277,8 @@ class _Crossing:
             estimates = self._timed("cross_seconds", self._estimates, people, plan)
         finally:
             people.unpersist()
-        rows = pa.concat_tables(rows_of(estimates, plan, self.options.min_n))
-        self._save(rows, run_id)
+        rows = self._timed("rows_seconds", rows_of, estimates, plan, self.options.min_n)
+        self._timed("write_seconds", self._save, rows, run_id)
         suppressed = pc.sum(rows["suppressed"]).as_py()
         self.figures[ROOT, "suppressed"] = suppressed
         return Outcome(n_people, len(rows), (CROSSTABS,), self.figures)

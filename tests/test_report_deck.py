@@ -65,9 +65,16 @@ def unexplained(report, path):
     )
 
 
-def narrow_template(file):
-    """Write a 4:3 design with a theme font of its own, a slide and a section."""
+def template_of(file, height=7.5):
+    """Write a design 10 inches wide with a theme font of its own, and a slide."""
     design = Presentation()
+    design.slide_height = Inches(height)
+    for sheet in (design.slide_master, *design.slide_layouts):
+        for shape in sheet.placeholders:
+            if shape._element.spPr.xfrm is not None:
+                shape.top, shape.height = (
+                    round(length * height / 7.5) for length in (shape.top, shape.height)
+                )
     part = design.slide_master.part.part_related_by(RT.THEME)
     part._blob = part.blob.replace(b'typeface="Calibri"', b'typeface="Georgia"')
     slide = design.slides.add_slide(design.slide_layouts[1])
@@ -80,7 +87,7 @@ LONG_NOTE = "they told us so at length " * 200
 
 
 def reports():
-    """Return what is looked at, by name: a report, and whether it is in the user's design."""
+    """Return what is looked at, by name: a report, and the height of the user's design, if any."""
     narrow = crossed_widely(made_up(shape=(13,), images=True, words=("liberal", LONG)), n_by=20)
     note = Note(LONG_NOTE, "ada", narrow.made_at)
     narrow = with_cluster(unexplained(narrow, "/002/"), "/003/", notes=(note,))
@@ -88,10 +95,11 @@ def reports():
         made_up(shape=(3, 2), words=HOSTILE), n_levels=20, n_by=8, name=HOSTILE[2] + " {}"
     )
     return {
-        "long": (crossed_widely(made_up(shape=(5, 7), words=OTHERS)), False),
-        "hostile": (replace(hostile, title=HOSTILE[0], source=HOSTILE[2]), False),
-        "narrow": (narrow, True),
-        "one": (one_node(), False),
+        "long": (crossed_widely(made_up(shape=(5, 7), words=OTHERS)), None),
+        "hostile": (replace(hostile, title=HOSTILE[0], source=HOSTILE[2]), None),
+        "narrow": (narrow, 7.5),
+        "low": (made_up(shape=(4,), images=True, words=("liberal", LONG)), 5.625),
+        "one": (one_node(), None),
     }
 
 
@@ -99,9 +107,9 @@ def reports():
 def decks(tmp_path_factory):
     """Write all decks, and let LibreOffice make PDFs of them in one run."""
     folder = tmp_path_factory.mktemp("decks")
-    template = narrow_template(folder / "template.pptx")
-    for name, (report, in_template) in reports().items():
-        write_deck(report, folder / f"{name}.pptx", template if in_template else None)
+    for name, (report, height) in reports().items():
+        template = height and template_of(folder / f"template-{name}.pptx", height)
+        write_deck(report, folder / f"{name}.pptx", template)
     files = [str(folder / f"{name}.pptx") for name in reports()]
     subprocess.run(
         ["soffice", f"-env:UserInstallation=file://{folder}/office", "--headless",
@@ -183,7 +191,7 @@ def letters(text):
     return Counter(c for c in text if "!" <= c <= "~")
 
 
-@pytest.mark.parametrize("name", ["long", "hostile", "narrow", "one"])
+@pytest.mark.parametrize("name", ["long", "hostile", "narrow", "low", "one"])
 def test_no_text_leaves_its_box_and_nothing_its_slide(decks, name):
     deck = Presentation(decks / f"{name}.pptx")
     pages = words_of(decks / f"{name}.pdf")
@@ -372,7 +380,7 @@ def test_a_clusters_page_says_who_how_sure_and_what_was_noted(plain):
     row = [cell.text_frame.text for cell in table.rows[1].cells]
     assert row[:4] == [answer.question, answer.here, answer.everyone, f"× {answer.lift:.1f}"]
     images = [shape for shape in slide.shapes if shape.shape_type == MSO_SHAPE_TYPE.PICTURE]
-    assert len(images) == 4, "mean, medoid, swarms and their key"
+    assert len(images) == 6, "mean, medoid, swarms and their key, and the means of two siblings"
     assert deck.slides[0].shapes.title.text_frame.text == report.title
 
 
@@ -398,6 +406,14 @@ def test_long_notes_go_to_the_speaker_and_the_slide_says_so(decks):
     assert "speaker notes" not in said(short) and "they told us so" in said(short)
 
 
+def test_where_slides_are_low_a_cluster_has_two_pages(decks):
+    titles = [s.shapes.title.text_frame.text for s in Presentation(decks / "low.pptx").slides]
+    assert titles[3:5] == [f"1 · {LONG}", f"1 · {LONG} (continued)"]
+    assert len(titles) == 3 + 2 * 4 + 1 + 3 + 2
+    words = said(slide_of(Presentation(decks / "low.pptx"), titles[4]))
+    assert "Stability" in words and "Apart from its siblings" in words and "they told us" in words
+
+
 def test_an_unexplained_cluster_says_that_it_is_unknown(decks):
     words = said(slide_of(Presentation(decks / "narrow.pptx"), "2 · "))
     assert "has not been explained" in words
@@ -405,7 +421,9 @@ def test_an_unexplained_cluster_says_that_it_is_unknown(decks):
 
 
 def test_a_template_is_kept_and_its_slides_are_not(decks):
-    deck, template = (Presentation(decks / f"{name}.pptx") for name in ("narrow", "template"))
+    deck, template = (
+        Presentation(decks / f"{name}.pptx") for name in ("narrow", "template-narrow")
+    )
     assert (deck.slide_width, deck.slide_height) == (Inches(10), Inches(7.5))
     assert len(deck.slide_layouts) == len(template.slide_layouts)
     themes = [d.slide_master.part.part_related_by(RT.THEME).blob for d in (deck, template)]
@@ -475,7 +493,7 @@ def test_all_of_depth_one_have_pages_however_many():
 
 
 def test_those_without_a_page_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(write, "plan", lambda report: plan(report, most=10))
+    monkeypatch.setattr(write, "plan", lambda report, each: plan(report, each, most=10))
     write_deck(made_up(shape=(2, 2), outside=False), tmp_path / "deck.pptx")
     deck = Presentation(tmp_path / "deck.pptx")
     assert len(deck.slides) == 10
@@ -686,7 +704,7 @@ def test_a_design_with_its_title_below_has_its_content_above(tmp_path):
 
 
 def test_sections_and_shows_of_a_templates_slides_are_left_out(tmp_path):
-    file = narrow_template(tmp_path / "design.pptx")
+    file = template_of(tmp_path / "design.pptx")
     design = Presentation(file)
     identity = design.slides._sldIdLst[0].get("id")
     space = "http://schemas.microsoft.com/office/powerpoint/2010/main"

@@ -15,9 +15,9 @@ from reclust_spark.report.content import (
     Report,
     name_of,
 )
-from reclust_spark.report.deck.deck import GUTTER, WIDE, Deck, Name, cards
+from reclust_spark.report.deck.deck import GUTTER, WIDE, Deck, Name, cards, rows_in
 from reclust_spark.report.deck.fit import Paragraph, bold, muted, say
-from reclust_spark.report.deck.opening import Share, share_bars, share_of
+from reclust_spark.report.deck.shares import Share, share_bars, share_of
 from reclust_spark.report.deck.table import cell, draw_table, fit_table, header
 from reclust_spark.report.deck.words import UNSTABLE, percent
 
@@ -61,15 +61,15 @@ def left_out(deck: Deck, left: Sequence[Cluster]) -> None:
         return
     page = deck.page(f"{len(left)} smaller clusters have no page here")
     head, rest = page.area.off_top(0.5, GUTTER)
-    total = max(c.share for c in left)
-    page.text(head, (
-        say(f"None holds more than {percent(total)} of everyone. They are in explorer.html, where "
-            "each can be opened, and in the workbook."),
-    ), 14)  # fmt: skip
-    room = int(rest.height / 0.36)
+    room = rows_in(rest.height, 0.36)
     needed = min(3 if rest.width > WIDE else 2, -(-len(left) // room))
     columns = rest.columns(*[1.0] * max(2, needed), gap=2 * GUTTER)
     shown = left[: room * len(columns)]
+    more = f" The {len(shown)} largest are named here." if len(shown) < len(left) else ""
+    page.text(head, (
+        say(f"None holds more than {percent(left[0].share)} of everyone. They are in "
+            f"explorer.html, where each can be opened, and in the workbook.{more}"),
+    ), 14)  # fmt: skip
     for at, column in enumerate(columns):
         part = shown[at * room : (at + 1) * room]
         if not part:
@@ -134,8 +134,7 @@ def caveats(deck: Deck) -> None:
     ]
     if report.outside:
         items.append(("Outside questions", (say(CONDITIONAL), say(DISCOVERY), say(HIDDEN))))
-    columns = 3 if page.area.width > WIDE and len(items) != 4 else 2
-    cards(page, page.area, items, columns)
+    cards(page, page.area, items)
 
 
 def _represented(report: Report) -> tuple[Paragraph, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from reclust_spark.paths import ROOT, parent
 from reclust_spark.report.colours import colour_of
 from reclust_spark.report.content import Cluster, Note, name_of
+from reclust_spark.report.deck.answers import answers_and_swarms
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.deck import GUTTER, Deck
+from reclust_spark.report.deck.design import Design
 from reclust_spark.report.deck.fit import (
     Paragraph,
     bold,
@@ -17,8 +19,8 @@ from reclust_spark.report.deck.fit import (
     width_of,
 )
 from reclust_spark.report.deck.page import Page
-from reclust_spark.report.deck.sketch import AXIS, grey, scale
-from reclust_spark.report.deck.table import FittedTable, cell, draw_table, fit_table, header
+from reclust_spark.report.deck.sketch import grey
+from reclust_spark.report.deck.table import cell, draw_table, fit_table
 from reclust_spark.report.deck.words import (
     UNKNOWN,
     apart,
@@ -30,19 +32,22 @@ from reclust_spark.report.deck.words import (
     who,
 )
 
-MOST_ANSWERS, FEWEST_ANSWERS = 7, 5
-"""Questions on a page: the fewest where they are long."""
-ROW_HEIGHTS = 0.25, 0.46
-"""Of an answer's row, inches: fewer leave no room for its swarm."""
-_RULE, _TRAIL, _WHO, _WHO_AND_PICTURES, _CARDS = 0.05, 0.2, 0.9, 1.45, 1.55
-_SHARES = (2.9, 1.3, 1.3, 1.3, 0.62, 3.6)
-"""The columns' parts of the width: question, here, parent, everyone, lift, swarm."""
+_RULE, _TRAIL, _HEAD, _WHO, _WHO_AND_PICTURES, _CARDS = 0.05, 0.2, 0.39, 0.9, 1.45, 1.55
+_TABLE = 1.4
+"""The least height of the answers: three of them."""
+_GAP = 0.13
 NOTES = "The analyst's notes"
+_CAPTION = 0.17
 _IN_FULL = "in full in the speaker notes"
 
 
+def pages_each(design: Design) -> int:
+    """Return how many pages a cluster takes: two where slides are low."""
+    return 1 if design.area.height >= _HEAD + _WHO + _TABLE + _CARDS + 2 * _GAP else 2
+
+
 def cluster_page(deck: Deck, cluster: Cluster) -> None:
-    """Make a cluster's page.
+    """Make a cluster's page, or its two pages where slides are low.
 
     Parameters
     ----------
@@ -50,20 +55,36 @@ def cluster_page(deck: Deck, cluster: Cluster) -> None:
     cluster : Cluster
         Not the root.
     """
-    page = deck.page(title_of(cluster))
+    page, rest = _begin(deck, cluster, "")
+    is_one = pages_each(deck.design) == 1
+    below = _CARDS + _GAP if is_one else 0.0
+    tall = _WHO
+    if cluster.picture is not None:
+        tall = min(_WHO_AND_PICTURES, max(_WHO, rest.height - below - _TABLE - _GAP))
+    top, rest = rest.off_top(tall, _GAP)
+    _who(page, cluster, top)
+    if is_one:
+        rest, cards = rest.off_bottom(_CARDS, _GAP)
+        answers_and_swarms(deck, page, cluster, rest)
+    else:
+        answers_and_swarms(deck, page, cluster, rest)
+        page, rest = _begin(deck, cluster, " (continued)")
+        cards, _ = rest.off_top(min(rest.height, 2 * _CARDS))
+    _cards(deck, page, cluster, cards)
+
+
+def _begin(deck: Deck, cluster: Cluster, more: str) -> tuple[Page, Box]:
+    """Begin a page with a cluster's name, its colour and the way to it; return what is below."""
+    page = deck.page(title_of(cluster), more)
     rule, rest = page.area.off_top(_RULE, 0.06)
     page.card(rule, colour_of(cluster.path), "the cluster's colour")
-    line, rest = rest.off_top(_TRAIL, 0.08)
+    line, rest = rest.off_top(_TRAIL, _HEAD - _RULE - _TRAIL - 0.06)
     inside = trail(deck.report, cluster.path)
     name = ", named by an analyst" if cluster.by_analyst else ""
     page.text(
         line, (say(muted(f"inside {inside} · path {cluster.path}{name}")),), 10, anchor="middle"
     )
-    top, rest = rest.off_top(_WHO if cluster.picture is None else _WHO_AND_PICTURES, 0.12)
-    _who(page, cluster, top)
-    middle, below = rest.off_bottom(_CARDS, 0.15)
-    _answers(deck, page, cluster, middle)
-    _cards(deck, page, cluster, below)
+    return page, rest
 
 
 def _who(page: Page, cluster: Cluster, box: Box) -> None:
@@ -103,115 +124,51 @@ def _pictures(page: Page, cluster: Cluster, box: Box) -> Box:
     return box.off_left(0.0, GUTTER / 2)[1]
 
 
-def _answers(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
-    """Write the top answers, each with the swarm of its people beside it."""
-    if not cluster.answers:
-        page.card(box)
-        page.text(
-            box.inset(0.3, 0.2),
-            (say(bold("Its answers are unknown."), after=0.4),
-             say(muted("This cluster has not been explained: `reclust explain` does it."))),
-            14, anchor="middle", align="center",
-        )  # fmt: skip
-        return
-    table = _fitted(deck, cluster, box)
-    rows = draw_table(
-        page, box.left, box.top, table,
-        "Top answers: question, typical answer here, in the group it was found in and of everyone, "
-        "and lift",
-    )[1:]  # fmt: skip
-    shown = cluster.answers[: len(rows)]
-    if table.is_cut:
-        page.notes(["The questions in full:", *(f"– {a.question}" for a in shown)])
-    left = box.left + sum(table.widths[:-1])
-    head = Box(left, box.top, table.widths[-1], table.heights[0])
-    swarms = {swarm.source_column: swarm for swarm in cluster.swarms}
-    if not rows or not any(a.source_column in swarms for a in shown):
-        page.text(head.inset(0.06, 0.03), (say(muted("no SHAP values")),), 9, 9, "bottom")
-        return
-    _key(page, head)
-    heights = [row.height for row in rows]
-    page.picture(
-        Box(left, rows[0].top, table.widths[-1], sum(heights) + AXIS),
-        deck.sketch.swarms_of(
-            [swarms.get(a.source_column) for a in shown], heights, table.widths[-1]
-        ),
-        "SHAP values of the questions at the left, a dot a person: to the right where the answer "
-        "speaks for the cluster; blue for the lowest answer to yellow for the highest.",
-    )
-
-
-def _fitted(deck: Deck, cluster: Cluster, box: Box) -> FittedTable:
-    up = parent(cluster.path)
-    rows = [
-        header("Top answers", "Here", f"In {name_of(up)}" if up and up != ROOT else "",
-               "Everyone", "Lift", "", right=(4,))
-    ]  # fmt: skip
-    shares = list(_SHARES)
-    if up == ROOT:  # its parent is everyone: one column says it
-        shares[0], shares[2] = shares[0] + shares[2], 0.0
-    for answer in cluster.answers[:MOST_ANSWERS]:
-        lift = "" if answer.lift is None else f"× {answer.lift:.1f}"
-        rows.append(
-            (
-                cell(answer.question), cell(bold(answer.here or answer.direction)),
-                cell(answer.parent), cell(answer.everyone or (answer.parent if up == ROOT else "")),
-                cell(lift, align="right"), cell(),
-            )
-        )  # fmt: skip
-    keep = [at for at, share in enumerate(shares) if share]
-    rows = [tuple(row[at] for at in keep) for row in rows]
-    scale_ = box.width / sum(shares)
-    widths = [shares[at] * scale_ for at in keep]
-    for most in range(len(rows), 1 + FEWEST_ANSWERS, -1):  # rather fewer questions than half ones
-        table = fit_table(
-            rows[:most], widths, box.height - AXIS, deck.design.faces, 11, row_heights=ROW_HEIGHTS
-        )
-        if not table.is_cut and len(table.heights) == most:
-            return table
-    return fit_table(
-        rows[: 1 + FEWEST_ANSWERS], widths, box.height - AXIS, deck.design.faces, 11,
-        row_heights=ROW_HEIGHTS,
-    )  # fmt: skip
-
-
-def _key(page: Page, box: Box) -> None:
-    """Say what the swarms' colours are."""
-    line = box.inset(0.06, 0.03).off_bottom(0.17)[1]
-    low, colours, high, none = line.columns(1.25, 1.0, 1.7, 1.4, gap=0.06)
-    faces = page.design.faces
-    for place, texts, align in (
-        (low, ("lowest answer", "lowest", "low"), "right"),
-        (high, ("highest or leading", "highest", "high"), "left"),
-        (none, ("grey: no answer", "grey: none", ""), "right"),
-    ):
-        text = first_that_fits(texts, place.width, faces, 9)
-        if text:
-            page.text(place, (say(muted(text)),), 9, 9, "middle", align)
-    bar = colours.inset(0, 0.045)
-    page.picture(bar, scale("answers"), "blue to yellow", is_stretched=True)
-
-
 def _cards(deck: Deck, page: Page, cluster: Cluster, box: Box) -> None:
     """Write what sets it apart, how sure it is, and what analysts have noted."""
     parts = (1.25, 1.0, 1.25) if cluster.notes else (1.4, 1.0)
     left, middle, *rest = box.columns(*parts, gap=GUTTER)
-    texts = [(left, "Apart from its siblings", apart(deck.report, cluster))]
+    for place in (left, *rest):
+        page.card(place)
+    inside = _sibling_pictures(deck, page, cluster, left.inset(0.15, 0.12))
+    texts = [(inside, "Apart from its siblings", apart(deck.report, cluster))]
     if rest:
-        texts.append((rest[0], NOTES, tuple(_note(note) for note in cluster.notes)))
+        notes = tuple(_note(note) for note in cluster.notes)
+        texts.append((rest[0].inset(0.15, 0.12), NOTES, notes))
     fitted = [
-        fit((say(bold(heading), after=0.3), *paragraphs), place.width - 0.3, place.height - 0.24,
-            deck.design.faces, 11)
-        for place, heading, paragraphs in texts
-    ]  # fmt: skip
+        fit((say(bold(heading), after=0.3), *lines), at.width, at.height, deck.design.faces, 11)
+        for at, heading, lines in texts
+    ]
     size = min(one.size for one in fitted)
-    for (place, heading, paragraphs), one in zip(texts, fitted, strict=True):
+    for (at, heading, lines), one in zip(texts, fitted, strict=True):
         if heading == NOTES and one.is_cut:
             heading = f"{NOTES} ({_IN_FULL})"
             page.notes([f"{NOTES}:", *(f"– {_told(note)}" for note in cluster.notes)])
-        page.card(place)
-        page.text(place.inset(0.15, 0.12), (say(bold(heading), after=0.3), *paragraphs), size)
+        page.text(at, (say(bold(heading), after=0.3), *lines), size)
     _sure(deck, page, cluster, middle, size)
+
+
+def _sibling_pictures(deck: Deck, page: Page, cluster: Cluster, box: Box) -> Box:
+    """Put the mean images of siblings at a card's right; return what remains for words."""
+    others = [
+        c for c in deck.report.children(parent(cluster.path) or ROOT)
+        if c.picture is not None and c.path != cluster.path
+    ]  # fmt: skip
+    if cluster.picture is None or not others:
+        return box
+    side = (box.height - 2 * _CAPTION) / 2
+    across = min(-(-len(others) // 2), int(box.width * 0.6 / (side + 0.08)))
+    words, strip = box.off_left(box.width - across * (side + 0.08), 0.08)
+    for at, other in enumerate(others[: 2 * across]):
+        down, column = divmod(at, across)
+        left = strip.left + column * (side + 0.08)
+        place = Box(left, strip.top + down * (side + _CAPTION), side, side + _CAPTION)
+        image, caption = place.off_bottom(_CAPTION)
+        name = name_of(other.path)
+        if other.picture is not None:
+            page.picture(image, grey(other.picture.mean), f"The mean image of its sibling {name}")
+        page.text(caption, (say(muted(name)),), 9, 9, align="center")
+    return words
 
 
 def _sure(deck: Deck, page: Page, cluster: Cluster, box: Box, size: float) -> None:

@@ -49,9 +49,9 @@ class Deck:
             f"{report.source} · tree {report.tree_version} · {report.made_at:%d %B %Y}".strip()
         )
 
-    def page(self, title: str) -> Page:
-        """Begin a page."""
-        return Page(self.design, title, self._foot)
+    def page(self, title: str, more: str = "") -> Page:
+        """Begin a page; `more` follows the title, and is there however much of that is cut."""
+        return Page(self.design, title, self._foot, more)
 
     @property
     def pages(self) -> int:
@@ -59,35 +59,52 @@ class Deck:
         return len(self.design.presentation.slides)
 
 
-def cards(
-    page: Page, box: Box, items: Sequence[tuple[str, Sequence[Paragraph]]], columns: int
-) -> None:
+Card = tuple[Paragraph, ...]
+
+
+def cards(page: Page, box: Box, items: Sequence[tuple[str, Sequence[Paragraph]]]) -> None:
     """Write headings with texts into a grid of cards, all of one size of letters.
 
-    A row is as high as its longest text asks for, what remains is shared out; the last row's cards
-    are wider where it has fewer.
+    Two or three stand beside each other, whichever leaves letters larger. A row is as high as its
+    longest text asks for, what remains is shared out; the last row's cards are wider where it has
+    fewer.
     """
-    faces = page.design.faces
-    texts = [(say(bold(heading), after=0.3), *paragraphs) for heading, paragraphs in items]
+    texts: list[Card] = [
+        (say(bold(heading), after=0.3), *paragraphs) for heading, paragraphs in items
+    ]
+    options = (3, 2) if box.width > WIDE and len(items) != 4 else (2, 3)
+    grids = [_grid(page, box, texts, columns) for columns in options]
+    grid = max(grids, key=lambda grid: grid.size)
+    for strip, line in zip(box.rows(*grid.heights, gap=GUTTER), grid.lines, strict=True):
+        for place, text in zip(strip.columns(*[1.0] * len(line), gap=GUTTER), line, strict=True):
+            page.card(place)
+            page.text(place.inset(_PAD_X, _PAD_Y), text, grid.size)
+
+
+class _Grid(NamedTuple):
+    """Cards in lines, the lines' heights in inches, and the size of letters, points."""
+
+    lines: list[list[Card]]
+    heights: list[float]
+    size: float
+
+
+def _grid(page: Page, box: Box, texts: list[Card], columns: int) -> _Grid:
+    """Choose the largest size at which cards fit; 0 where they do not, and have to be cut."""
     lines = [texts[at : at + columns] for at in range(0, len(texts), columns)]
     room = box.height - GUTTER * (len(lines) - 1)
 
-    def need_of(line: Sequence[Sequence[Paragraph]], points: float) -> float:
+    def need_of(line: Sequence[Card], points: float) -> float:
         width = (box.width - GUTTER * (len(line) - 1)) / len(line) - 2 * _PAD_X
-        return max(height_of(t, width, faces, points) for t in line) + 2 * _PAD_Y
+        tallest = max(height_of(text, width, page.design.faces, points) for text in line)
+        return tallest + 2 * _PAD_Y
 
-    def needs_at(points: float) -> list[float]:
-        return [need_of(line, points) for line in lines]
-
-    sizes = list(sizes_between(CARD_SIZE, BODY))
-    size = next((points for points in sizes if sum(needs_at(points)) <= room), BODY)
-    needs = needs_at(size)
-    spare = max(0.0, room - sum(needs)) / len(needs)
-    strips = box.rows(*(need + spare for need in needs), gap=GUTTER)
-    for strip, line in zip(strips, lines, strict=True):
-        for place, text in zip(strip.columns(*[1.0] * len(line), gap=GUTTER), line, strict=True):
-            page.card(place)
-            page.text(place.inset(_PAD_X, _PAD_Y), text, size)
+    for points in sizes_between(CARD_SIZE, BODY):
+        needs = [need_of(line, points) for line in lines]
+        if sum(needs) <= room:
+            spare = (room - sum(needs)) / len(needs)
+            return _Grid(lines, [need + spare for need in needs], float(points))
+    return _Grid(lines, needs, 0.0)
 
 
 class Name(NamedTuple):

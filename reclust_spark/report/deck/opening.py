@@ -2,33 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
-from pptx.util import Pt
-
-from reclust_spark.explain.label import shortened
 from reclust_spark.paths import ROOT
 from reclust_spark.report.colours import NOISE, colour_of
-from reclust_spark.report.content import CAUTION, STOP_WORDS, Cluster, Report, name_of
+from reclust_spark.report.content import CAUTION, STOP_WORDS, Report, name_of
 from reclust_spark.report.deck.box import Box
-from reclust_spark.report.deck.charts import Bars, Series, bars
 from reclust_spark.report.deck.deck import (
     GUTTER,
-    WIDE,
     Deck,
     Name,
     cards,
-    name_of_cluster,
-    name_rows,
-    rows_in,
 )
 from reclust_spark.report.deck.fit import Run, bold, muted, say
 from reclust_spark.report.deck.page import Page
+from reclust_spark.report.deck.shares import Share, share_bars, share_of
 from reclust_spark.report.deck.words import SEEN, called, percent
 
-BAR, FULL_BAR = 0.2, 0.8
-"""The least and the greatest height of a bar and its name, inches."""
 _BAND = 0.3
 
 
@@ -116,65 +104,6 @@ def population(deck: Deck) -> None:
     )  # fmt: skip
 
 
-class Share(NamedTuple):
-    """A bar: whose it is, and the share of everyone."""
-
-    name: Name
-    share: float
-
-
-def share_of(cluster: Cluster) -> Share:
-    """Return a cluster's bar."""
-    return Share(name_of_cluster(cluster), cluster.share)
-
-
-def share_bars(
-    deck: Deck, page: Page, box: Box, shares: Sequence[Share], rest: Share, heading: str
-) -> None:
-    """Draw shares as bars, the largest that there is room for, the others as one.
-
-    Parameters
-    ----------
-    shares : sequence of Share
-    rest : Share
-        Who is in none of them.
-    """
-    weighted = ", weighted" if deck.report.weighted else ""
-    head, box = box.off_top(0.3, 0.05)
-    page.text(head, (say(bold(heading), muted(weighted)),), 12, anchor="middle")
-    room = rows_in(box.height, BAR) - 1
-    shown = list(shares)
-    if len(shares) > room:
-        least = sorted((one.share for one in shares), reverse=True)[room - 2]
-        shown = [one for one in shares if one.share >= least][: room - 1]
-        others = sum(one.share for one in shares) - sum(one.share for one in shown)
-        name = Name(NOISE, "", f"the other {len(shares) - len(shown)} clusters")
-        shown.append(Share(name, others))
-    shown.append(rest)
-    box = box._replace(height=min(box.height, FULL_BAR * len(shown)))
-    names, plot = box.columns(1, 1, gap=0.1)
-    places = [place.inset(0, 0.01) for place in names.rows(*[1.0] * len(shown), gap=0.0)]
-    name_rows(page, places, [one.name for one in shown], 12)
-    categories = [f"{one.name.number} {shortened(one.name.label, 60)}".strip() for one in shown]
-    alt = "; ".join(
-        f"{name} {percent(one.share)}" for name, one in zip(categories, shown, strict=True)
-    )
-    chart = bars(
-        page, plot, categories,
-        [
-            Series(
-                "share of everyone",
-                [one.share for one in shown],
-                [one.name.colour for one in shown],
-            )
-        ],
-        Bars("0.0%", largest=1.3 * max(one.share for one in shown), numbers=True),
-        f"Bar chart, {heading}: {alt}",
-        deck.report.made_at,
-    )  # fmt: skip
-    chart.font.size = Pt(11 if box.height / len(shown) > 0.3 else 9)
-
-
 def _undivided(deck: Deck) -> None:
     report = deck.report
     reason = STOP_WORDS.get(report.root.stop_reason or "", report.root.stop_reason)
@@ -224,4 +153,4 @@ def reading(deck: Deck) -> None:
             say("Clusters describe answers. They do not say why people answer so."),
         )),
     )  # fmt: skip
-    cards(page, page.area, items, 3 if page.area.width > WIDE else 2)
+    cards(page, page.area, items)

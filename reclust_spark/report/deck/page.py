@@ -14,6 +14,7 @@ from pptx.oxml import parse_xml
 from pptx.oxml.ns import nsdecls, qn
 from pptx.util import Emu, Inches
 
+from reclust_spark.explain.label import shortened
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.clean import clean
 from reclust_spark.report.deck.design import TITLES, Design, Place, box_of
@@ -45,15 +46,18 @@ class Page:
     title : str
     foot : str
         What its footer says; empty for the cover, which has none.
+    more : str
+        What follows the title, and is there however much of that has to be cut.
     """
 
-    def __init__(self, design: Design, title: str, foot: str = "") -> None:
+    def __init__(self, design: Design, title: str, foot: str = "", more: str = "") -> None:
         self.design = design
         self.area = design.area
         layout = design.page if foot else design.cover
         place = design.title if foot else design.cover_title
         self.slide = design.presentation.slides.add_slide(layout)
-        self._title(title, place, min(place.size, TITLE) if foot else place.size, not foot)
+        size = min(place.size, TITLE) if foot else place.size
+        self._title(self._titles(title, more, place, size), is_cover=not foot)
         if foot:
             self._foot(layout, foot)
 
@@ -162,11 +166,17 @@ class Page:
         describe(shape._element.nvSpPr.cNvPr, alt)
         return shape
 
-    def _title(self, text: str, place: Place, size: float, is_cover: bool) -> None:
-        box = place.box
-        fitted = fit(
-            (say(text),), box.width, box.height, place.faces, size, min(LEAST_TITLE, size)
-        )  # fmt: skip
+    def _titles(self, title: str, more: str, place: Place, size: float) -> Fitted:
+        """Fit a title, less of it where something has to follow."""
+        box, least = place.box, min(LEAST_TITLE, size)
+        for longest in (len(title), 120, 80, 40) if more else (len(title),):
+            text = say(shortened(title, longest) + more)
+            fitted = fit((text,), box.width, box.height, place.faces, size, least)
+            if not fitted.is_cut:
+                break
+        return fitted
+
+    def _title(self, fitted: Fitted, is_cover: bool) -> None:
         for shape in list(self.slide.placeholders):
             if shape.placeholder_format.type in TITLES:
                 shape.text_frame.auto_size = MSO_AUTO_SIZE.NONE
@@ -182,7 +192,9 @@ class Page:
         """Put footer and page number where the layout has places for them."""
         for shape in layout.placeholders:
             kind = shape.placeholder_format.type
-            if kind not in (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER):
+            place = box_of(shape)
+            is_there = place is not None and place.bottom <= self.design.height
+            if kind not in (PP_PLACEHOLDER.FOOTER, PP_PLACEHOLDER.SLIDE_NUMBER) or not is_there:
                 continue
             element = copy.deepcopy(shape._element)
             element.nvSpPr.cNvPr.set("id", str(self.slide.shapes._next_shape_id))

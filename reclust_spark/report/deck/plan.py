@@ -28,7 +28,7 @@ class Plan(NamedTuple):
     left: tuple[Cluster, ...]
 
 
-def plan(report: Report, most: int = MOST_PAGES) -> Plan:
+def plan(report: Report, each: int = 1, most: int = MOST_PAGES) -> Plan:
     """Choose the clusters that have a page: depth 1, then the largest.
 
     A cluster is never larger than its parent, so that none is shown without those above it.
@@ -36,6 +36,8 @@ def plan(report: Report, most: int = MOST_PAGES) -> Plan:
     Parameters
     ----------
     report : Report
+    each : int
+        Pages that a cluster takes.
     most : int
         Pages of the whole deck.
     """
@@ -44,6 +46,6 @@ def plan(report: Report, most: int = MOST_PAGES) -> Plan:
     deeper = sorted(
         (c for c in clusters if depth(c.path) > 1), key=lambda c: (-c.share, depth(c.path), c.path)
     )
-    room = max(0, most - _FIXED - len(report.outside) - len(first))
+    room = max(0, (most - _FIXED - len(report.outside)) // each - len(first))
     shown = sorted((*first, *deeper[:room]), key=lambda c: c.path)
     return Plan(tuple(shown), tuple(deeper[room:]))

@@ -17,8 +17,8 @@ from pptx.oxml.ns import qn
 from reclust_spark.errors import ConfigError
 from reclust_spark.report.deck.design import FOOTERS, TITLES, Design, design_of, title_of
 
-_LEAST = 3.0
-"""The least sides of a slide, inches: below, no page can be laid out."""
+_WIDTH, _HEIGHT = 6.0, 3.2
+"""The least sides of what remains of a slide, inches: below, no page can be laid out."""
 
 
 def check_template(file: Path) -> None:
@@ -69,12 +69,12 @@ def open_template(file: Path) -> Design:
     page = min(layouts, key=_others)
     cover = next((layout for layout in layouts if _is_cover(layout)), page)
     design = design_of(presentation, cover, page)
-    if min(design.area.width, design.area.height) < _LEAST:
+    if design.area.width < _WIDTH or design.area.height < _HEIGHT:
         raise _refused(
             file,
             f"beside the title of its layout {page.name!r} {design.area.width:.1f} × "
             f"{design.area.height:.1f} inches remain",
-            f"at least {_LEAST:.0f} inches each way for what is on a slide",
+            f"at least {_WIDTH} × {_HEIGHT} inches for what is on a slide",
             "make the slides larger or the title smaller",
         )
     return design

@@ -10,7 +10,7 @@ from pathlib import Path
 from reclust_spark.report.content import Report
 from reclust_spark.report.deck.clean import one_line
 from reclust_spark.report.deck.closing import caveats, importance, left_out, method
-from reclust_spark.report.deck.cluster import cluster_page
+from reclust_spark.report.deck.cluster import cluster_page, pages_each
 from reclust_spark.report.deck.deck import Deck
 from reclust_spark.report.deck.design import Design
 from reclust_spark.report.deck.opening import cover, population, reading
@@ -44,7 +44,7 @@ def write_deck(report: Report, file: Path, template: Path | None = None) -> None
     """
     design = open_own() if template is None else open_template(template)
     deck = Deck(report, design)
-    pages = plan(report)
+    pages = plan(report, pages_each(design))
     cover(deck)
     population(deck)
     if pages.shown:

@@ -409,9 +409,23 @@ def test_long_notes_go_to_the_speaker_and_the_slide_says_so(decks):
 def test_where_slides_are_low_a_cluster_has_two_pages(decks):
     titles = [s.shapes.title.text_frame.text for s in Presentation(decks / "low.pptx").slides]
     assert titles[3:5] == [f"1 · {LONG}", f"1 · {LONG} (continued)"]
-    assert len(titles) == 3 + 2 * 4 + 1 + 3 + 2
-    words = said(slide_of(Presentation(decks / "low.pptx"), titles[4]))
+    assert len(titles) == 3 + 2 * 4 + 1 + 3 + 3, "no caveat is cut: they have two pages as well"
+    deck = Presentation(decks / "low.pptx")
+    caveats = " ".join(said(slide) for slide in list(deck.slides)[-2:])
+    assert all(text in caveats for text in (CAUTION, CONDITIONAL, DISCOVERY, HIDDEN))
+    words = said(slide_of(deck, titles[4]))
     assert "Stability" in words and "Apart from its siblings" in words and "they told us" in words
+
+
+def test_no_outside_figure_is_cut(decks):
+    for name in ("long", "narrow", "low"):
+        deck = Presentation(decks / f"{name}.pptx")
+        for outside in (o for o in reports()[name][0].outside[:3:2] if not o.by_question):
+            slide = slide_of(deck, outside.text)
+            table = next(shape.table for shape in slide.shapes if shape.has_table)
+            for row in list(table.rows)[1:]:
+                figures = [cell.text_frame.text for cell in row.cells][1:]
+                assert any(figures) and not any("…" in figure for figure in figures)
 
 
 def test_an_unexplained_cluster_says_that_it_is_unknown(decks):

@@ -15,7 +15,7 @@ from reclust_spark.report.content import (
     Report,
     name_of,
 )
-from reclust_spark.report.deck.deck import GUTTER, WIDE, Deck, Name, cards, rows_in
+from reclust_spark.report.deck.deck import GUTTER, WIDE, Deck, Name, card_pages, rows_in
 from reclust_spark.report.deck.fit import Paragraph, bold, muted, say
 from reclust_spark.report.deck.shares import Share, share_bars, share_of
 from reclust_spark.report.deck.table import cell, draw_table, fit_table, header
@@ -113,7 +113,7 @@ def method(deck: Deck) -> None:
         (cell("Clusters, of all depths"), cell(bold(str(len(report.clusters) - 1)), align="right")),
         (cell("Tree version"), cell(bold(str(report.tree_version)), align="right")),
     ]
-    widths = (right.width * 0.68, right.width * 0.32)
+    widths = (right.width * 0.6, right.width * 0.4)
     table = fit_table(rows, widths, right.height, deck.design.faces, 12, row_heights=(0.0, 0.5))
     draw_table(page, right.left, right.top, table, "Settings that the tree was made with")
 
@@ -125,7 +125,6 @@ def _value(value: object) -> str:
 def caveats(deck: Deck) -> None:
     """Make the page of what the figures cannot say."""
     report = deck.report
-    page = deck.page("What to keep in mind")
     items = [
         ("Whom it speaks of", _represented(report)),
         ("Who is in no cluster", _noise(report)),
@@ -134,7 +133,7 @@ def caveats(deck: Deck) -> None:
     ]
     if report.outside:
         items.append(("Outside questions", (say(CONDITIONAL), say(DISCOVERY), say(HIDDEN))))
-    cards(page, page.area, items)
+    card_pages(deck, "What to keep in mind", items)
 
 
 def _represented(report: Report) -> tuple[Paragraph, ...]:

@@ -12,6 +12,7 @@ from reclust_spark.report.deck.design import Design
 from reclust_spark.report.deck.fit import (
     BODY,
     TABLE,
+    Faces,
     Paragraph,
     bold,
     fit,
@@ -62,20 +63,26 @@ class Deck:
 Card = tuple[Paragraph, ...]
 
 
-def cards(page: Page, box: Box, items: Sequence[tuple[str, Sequence[Paragraph]]]) -> None:
-    """Write headings with texts into a grid of cards, all of one size of letters.
+def card_pages(
+    deck: Deck, title: str, items: Sequence[tuple[str, Sequence[Paragraph]]], more: str = ""
+) -> None:
+    """Make a page of headings with texts in a grid of cards, or several where one has no room.
 
-    Two or three stand beside each other, whichever leaves letters larger. A row is as high as its
-    longest text asks for, what remains is shared out; the last row's cards are wider where it has
-    fewer.
+    Two or three stand beside each other, whichever leaves letters larger, all of one size. A row is
+    as high as its longest text asks for, what remains is shared out; the last row's cards are wider
+    where it has fewer.
     """
-    texts: list[Card] = [
-        (say(bold(heading), after=0.3), *paragraphs) for heading, paragraphs in items
-    ]
-    options = (3, 2) if box.width > WIDE and len(items) != 4 else (2, 3)
-    grids = [_grid(page, box, texts, columns) for columns in options]
-    grid = max(grids, key=lambda grid: grid.size)
-    for strip, line in zip(box.rows(*grid.heights, gap=GUTTER), grid.lines, strict=True):
+    area, faces = deck.design.area, deck.design.faces
+    texts: list[Card] = [(say(bold(head), after=0.3), *paragraphs) for head, paragraphs in items]
+    options = (3, 2) if area.width > WIDE and len(items) != 4 else (2, 3)
+    grid = max((_grid(area, faces, texts, n) for n in options), key=lambda grid: grid.size)
+    if not grid.size and len(items) > 1:
+        half = (len(items) + 1) // 2
+        card_pages(deck, title, items[:half], more)
+        card_pages(deck, title, items[half:], " (continued)")
+        return
+    page = deck.page(title, more)
+    for strip, line in zip(area.rows(*grid.heights, gap=GUTTER), grid.lines, strict=True):
         for place, text in zip(strip.columns(*[1.0] * len(line), gap=GUTTER), line, strict=True):
             page.card(place)
             page.text(place.inset(_PAD_X, _PAD_Y), text, grid.size)
@@ -89,14 +96,14 @@ class _Grid(NamedTuple):
     size: float
 
 
-def _grid(page: Page, box: Box, texts: list[Card], columns: int) -> _Grid:
+def _grid(box: Box, faces: Faces, texts: list[Card], columns: int) -> _Grid:
     """Choose the largest size at which cards fit; 0 where they do not, and have to be cut."""
     lines = [texts[at : at + columns] for at in range(0, len(texts), columns)]
     room = box.height - GUTTER * (len(lines) - 1)
 
     def need_of(line: Sequence[Card], points: float) -> float:
         width = (box.width - GUTTER * (len(line) - 1)) / len(line) - 2 * _PAD_X
-        tallest = max(height_of(text, width, page.design.faces, points) for text in line)
+        tallest = max(height_of(text, width, faces, points) for text in line)
         return tallest + 2 * _PAD_Y
 
     for points in sizes_between(CARD_SIZE, BODY):

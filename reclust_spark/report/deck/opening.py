@@ -10,7 +10,7 @@ from reclust_spark.report.deck.deck import (
     GUTTER,
     Deck,
     Name,
-    cards,
+    card_pages,
 )
 from reclust_spark.report.deck.fit import Run, bold, muted, say
 from reclust_spark.report.deck.page import Page
@@ -118,7 +118,6 @@ def _undivided(deck: Deck) -> None:
 
 def reading(deck: Deck) -> None:
     """Make the page that says how to read the others."""
-    page = deck.page("How to read it")
     items = (
         ("A cluster", (
             say("People who answer alike. Its number is its place: ", bold("3.1"),
@@ -153,4 +152,4 @@ def reading(deck: Deck) -> None:
             say("Clusters describe answers. They do not say why people answer so."),
         )),
     )  # fmt: skip
-    cards(page, page.area, items)
+    card_pages(deck, "How to read it", items)

@@ -134,6 +134,7 @@ class _Frame(NamedTuple):
     figures: float
     gap: float
     size: float
+    has_limits: bool
 
     @property
     def chart(self) -> float:
@@ -153,20 +154,24 @@ class _Frame(NamedTuple):
 def _frame(
     deck: Deck, outside: Outside, body: Box, rows: Sequence[Cluster], panels: Sequence[Panel]
 ) -> _Frame:
-    """Give figures the width that the widest asks for, at the size at which charts have theirs."""
+    """Give figures the width that the widest asks for, at the size at which charts have theirs.
+
+    Where even small figures have no room, the limits of intervals are left to the charts.
+    """
     names = body.width * _NAMES
     wide = min((body.width - names) / len(panels), 4.5)
     gap = GUTTER if len(panels) > 1 else 0.0
-    texts = [
-        Paragraph(_figure(one, row, SHARE in outside.statistics).runs)
-        for panel in panels
-        for row, one in zip(rows, panel.cells, strict=True)
-    ]
-    for size in sizes_between(12.0, TABLE):
-        widest = max(width_of(text, deck.design.faces, size) for text in texts) + 2 * PAD_X
-        if widest <= _FIGURES * (wide - gap):
-            return _Frame(names, wide, widest, gap, float(size))
-    return _Frame(names, wide, _FIGURES * (wide - gap), gap, TABLE)
+    for has_limits in (True, False):
+        texts = [
+            Paragraph(_figure(one, row, SHARE in outside.statistics, has_limits).runs)
+            for panel in panels
+            for row, one in zip(rows, panel.cells, strict=True)
+        ]
+        for size in sizes_between(12.0, TABLE):
+            widest = max(width_of(text, deck.design.faces, size) for text in texts) + 2 * PAD_X
+            if widest <= _FIGURES * (wide - gap):
+                return _Frame(names, wide, widest, gap, float(size), has_limits)
+    return _Frame(names, wide, _FIGURES * (wide - gap), gap, TABLE, False)
 
 
 def _lines(
@@ -181,7 +186,8 @@ def _lines(
     for at, row in enumerate(rows):
         line = [_name(row)]
         for panel in panels:
-            line += [_figure(panel.cells[at], row, SHARE in outside.statistics), *blank]
+            figure = _figure(panel.cells[at], row, SHARE in outside.statistics, frame.has_limits)
+            line += [figure, *blank]
         lines.append(line)
     return lines
 
@@ -191,8 +197,8 @@ def _name(cluster: Cluster) -> Place:
     return cell(bold(name.number), f" {name.label}" if name.label else "", indent=CHIP)
 
 
-def _figure(one: Cell | None, row: Cluster, is_share: bool) -> Place:
-    """Return a value with its interval, marked where it differs from the rest."""
+def _figure(one: Cell | None, row: Cluster, is_share: bool, has_limits: bool) -> Place:
+    """Return a value, with its interval or without, marked where it differs from the rest."""
     if one is None:
         return cell(muted("–"))
     if one.suppressed or one.value is None:
@@ -205,7 +211,7 @@ def _figure(one: Cell | None, row: Cluster, is_share: bool) -> Place:
     if row.path != ROOT and differs(one):
         mark = " ▲" if one.value > (one.population_value or 0.0) else " ▼"
     limits = ""
-    if one.low is not None and one.high is not None:
+    if has_limits and one.low is not None and one.high is not None:
         low, high = write(one.low), write(one.high)
         limits = f"  {low.removesuffix('%') if is_share else low}–{high}"
     return cell(bold(f"{write(one.value)}{mark}"), muted(limits))

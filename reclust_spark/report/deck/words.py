@@ -106,7 +106,10 @@ def _brightness(cluster: Cluster) -> tuple[Paragraph, ...]:
         pixels = [a.question for a in cluster.answers if a.direction == direction][:_TOLD]
         if pixels:
             names = ", ".join(shortened(pixel, _ANSWER) for pixel in pixels)
-            runs += [bold(word), Run(f" than in {against} at {names}. ")]
+            runs += [
+                bold(word),
+                Run(f" than in {against} at {names}{'' if names[-1] == '…' else '.'} "),
+            ]
     return (Paragraph(tuple(runs)),)
 
 

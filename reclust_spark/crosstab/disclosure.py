@@ -48,7 +48,7 @@ class Protected(NamedTuple):
     ----------
     hidden : (cells,) bool array
     sound : bool
-        False where a line of fixed cells cannot be protected.
+        False where a line cannot be protected, for what is fixed of it.
     """
 
     hidden: Flags
@@ -85,21 +85,32 @@ def protect(
         Empty cells are never hidden: where a total is empty, so are they.
     """
     hidden, fixed = _bound(n, hidden & (n > 0), fixed, lines)
-    order = np.lexsort((np.arange(len(n)), n, ~unseen))
+    order = np.lexsort((np.arange(len(n)), n, ~unseen, _is_sole(n, lines)))
     rank = np.empty(len(n), dtype=np.int64)
     rank[order] = np.arange(len(n))
     rank[fixed | (n == 0)] = len(n)
     while True:
-        stuck = False
+        sound = True
         for group in lines:
             broken = _broken(group, n, hidden, least)
-            more, left = _remedies(group, broken, hidden, fixed, rank)
-            stuck |= left
+            more, stuck = _remedies(group, broken, hidden, fixed, rank)
+            sound &= not stuck
             if len(more):
                 hidden[more] = True
                 break  # the first lines are the tightest: they come first again
         else:
-            return Protected(hidden, not stuck)
+            return Protected(hidden, sound)
+
+
+def _is_sole(n: Ints, lines: Sequence[Lines]) -> Flags:
+    """Tell which cells are all of a line, or its total: who knows one of the two knows both."""
+    sole = np.zeros(len(n), dtype=bool)
+    for group in lines:
+        people = (n[group.members] > 0) & (group.members != NONE)
+        same = np.flatnonzero(people.sum(1) == 1)
+        sole[group.members[same, people[same].argmax(1)]] = True
+        sole[group.total[same]] = True
+    return sole
 
 
 def _bound(n: Ints, hidden: Flags, fixed: Flags, lines: Sequence[Lines]) -> tuple[Flags, Flags]:
@@ -112,7 +123,7 @@ def _bound(n: Ints, hidden: Flags, fixed: Flags, lines: Sequence[Lines]) -> tupl
             same = np.flatnonzero(people.sum(1) == 1)
             total, cell = group.total[same], group.members[same, people[same].argmax(1)]
             for one, other in ((total, cell), (cell, total)):
-                bound = fixed[one] & ~fixed[other]
+                bound = fixed[one] & ~fixed[other] & (hidden[one] | ~hidden[other])
                 hidden[other[bound]], fixed[other[bound]] = hidden[one[bound]], True
     return hidden, fixed
 
@@ -129,7 +140,7 @@ def _broken(group: Lines, n: Ints, hidden: Flags, least: int) -> Ints:
 def _remedies(
     group: Lines, broken: Ints, hidden: Flags, fixed: Flags, rank: Ints
 ) -> tuple[Ints, bool]:
-    """Return what to hide as well: of each line the first candidate, else its total."""
+    """Return what to hide as well: a candidate of each line, else its total; any stuck."""
     members, total = group.members[broken], group.total[broken]
     free = (members != NONE) & ~hidden[members]
     ranks = np.where(free, rank[members], len(rank))

@@ -246,7 +246,8 @@ def _domain(
     value, variance = ratio(moments), ratio_variance(moments, n_h)
     if spread is None:
         spread = value * (1 - value)
-    variance = np.where(variance > RELATIVE_ZERO * spread / totals.n, variance, 0.0)
+    real = (spread > 0) & (variance > RELATIVE_ZERO * spread / totals.n)
+    variance = np.where(real, variance, 0.0)
     n_eff = np.minimum(totals.n, spread / variance)
     n_eff = np.where(spread > 0, np.where(variance > 0, n_eff, totals.n), totals.kish)
     df = units.sum(1, keepdims=True) - (units > 0).sum(1, keepdims=True)

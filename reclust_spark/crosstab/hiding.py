@@ -75,9 +75,20 @@ class Alone(NamedTuple):
 
 
 class Crossed(NamedTuple):
-    """What is not shown of a crossed question: (nodes, groups), (nodes, groups, levels)."""
+    """What is not shown of two questions crossed.
+
+    Attributes
+    ----------
+    base : (nodes, groups) bool array
+        All of a level of the second question.
+    turned : (nodes, levels) bool array
+        All of a level of the first one, where that is the second.
+    cells : (nodes, groups, levels) bool array
+        A single cell, either way.
+    """
 
     base: Flags
+    turned: Flags
     cells: Flags
 
 
@@ -146,6 +157,9 @@ def hide_crossed(
 ) -> Crossed:
     """Return what is not shown of a question crossed with another one.
 
+    Of two questions that have levels both it is the same the other way round, transposed; so that
+    it is the very same, the one that comes first in any order is to be given first.
+
     Parameters
     ----------
     n : (nodes, groups + 1, levels + 1) int64 array
@@ -161,20 +175,25 @@ def hide_crossed(
     Crossed
         All of it, where lines of fixed totals could not be protected otherwise.
     """
-    levels, groups = n.shape[2] - 1, n.shape[1] - 1
-    own = hide_alone(n[:, :, :levels].sum(1), family, least, is_number=is_number)
-    other = hide_alone(n[:, :groups, :].sum(2), family, least, is_number=by_number)
-    blocks = _Blocks(family.extended(n), is_number, by_number)
-    fixed = {"alone": own.cells, "base": own.base, "other": other.base}
+    people = family.extended(n)
+    people[:, -1, -1] = 0
+    own = hide_alone(n[:, :, :-1].sum(1), family, least, is_number=is_number)
+    other = hide_alone(n[:, :-1].sum(2), family, least, is_number=by_number)
+    blocks = _Blocks(people, is_number, by_number)
+    fixed = {"own": own.cells, "own_base": own.base, "other_base": other.base}
     hidden = {name: is_small(counts, least) for name, counts in blocks.counts.items()}
     # how many are in no child, or did not answer, is no secret; what they answered is
     if not is_number:
         hidden["bases"][family.nodes :] = hidden["bases"][:, -1] = False
-        hidden["turned"] |= own.cells
+        hidden["turned"][:, :-1] |= own.cells
     if not by_number:
-        hidden["turned"][family.nodes :] = own.cells[family.nodes :]
+        hidden["turned"][family.nodes :] = hidden["turned"][:, -1:] = False
         hidden["bases"][:, :-1] |= other.cells
-        hidden["unasked"][:] = False
+        fixed["other"] = other.cells
+    for name, whole in (("bases", "own_base"), ("turned", "other_base")):
+        # of people in no child who all say the same, it is known from how many they are
+        counts, rest = blocks.counts, slice(family.nodes, None)
+        hidden[name][rest] &= counts[name][rest] < counts[whole][rest, None]
     hidden |= fixed
     found = protect(
         blocks.flat(blocks.counts),
@@ -184,35 +203,34 @@ def hide_crossed(
         blocks.lines(family),
         least,
     )
-    shown = blocks.split(found.hidden)
-    base = shown["bases"][: family.nodes, :groups]
-    cells = base[:, :, None] if is_number else shown["cells"][: family.nodes, :groups]
-    if not found.sound:
-        return Crossed(np.ones_like(base), np.ones_like(cells))
-    return Crossed(base, base[:, :, None] | cells)
+    # lines that cannot be protected are rare, and of tables of few people
+    shown = blocks.split(found.hidden | (not found.sound))
+    base = shown["bases"][: family.nodes, :-1]
+    if is_number:
+        return Crossed(base, np.zeros((len(base), 1), dtype=bool), base[:, :, None])
+    cells = shown["cells"][: family.nodes, :-1, :-1]
+    return Crossed(base, shown["turned"][: family.nodes, :-1], cells)
 
 
 class _Blocks:
     """The cells of two questions, block by block, each by place of the tree first.
 
-    cells: (places, groups + 1, levels), people by both answers; bases: (places, groups + 1), their
-    sums over levels; turned: (places, levels), their sums over groups: the bases of the second
-    question crossed with the first; unasked: (places, 1), who answered the second one only; alone,
-    base, other: the first question alone, its base, the base of the second.
+    cells: (places, groups + 1, levels + 1), people by both answers; bases: (places, groups + 1),
+    those of them who answered the first question; turned: (places, levels + 1), those who answered
+    the second one; own, own_base, other, other_base: each question alone, and its base.
     """
 
-    def __init__(self, n: Ints, is_number: bool, by_number: bool) -> None:
-        levels = n.shape[2] - 1
-        cells = n[:, :, :levels]
-        self.is_number = is_number
+    def __init__(self, cells: Ints, is_number: bool, by_number: bool) -> None:
+        self.is_number, self.by_number = is_number, by_number
+        none = slice(0, 0)
         self.counts: dict[str, Ints] = {
-            "cells": cells[:, :, :0] if is_number else cells,
-            "bases": cells.sum(2),
-            "turned": cells[:, :-1].sum(1)[:, : 0 if is_number else levels],
-            "unasked": n[:, :-1, -1].sum(1)[:, None],
-            "alone": cells.sum(1),
-            "base": cells.sum((1, 2)),
-            "other": n[:, :-1].sum((1, 2)),
+            "cells": cells[:, :, none] if is_number else cells,
+            "bases": cells[:, :, :-1].sum(2),
+            "turned": cells[:, :-1].sum(1)[:, none if is_number else slice(None)],
+            "own": cells[:, :, :-1].sum(1),
+            "own_base": cells[:, :, :-1].sum((1, 2)),
+            "other": cells[:, :-1].sum(2),
+            "other_base": cells[:, :-1].sum((1, 2)),
         }
         sizes = [counts.size for counts in self.counts.values()]
         self.first = dict(zip(self.counts, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
@@ -234,34 +252,41 @@ class _Blocks:
         for name, counts in self.counts.items():
             found[name] = np.zeros(counts.shape, dtype=bool)
             found[name][nodes:] = True
-        found["cells"][:, -1] = found["bases"][:, -1] = found["unasked"][:] = True
+        found["bases"][:, -1] = found["cells"][:, -1] = True
+        found["cells"][:, :, -1:] = found["turned"][:, -1:] = True
         return found
 
     def lines(self, family: Family) -> list[Lines]:
-        """Return all lines."""
+        """Return all lines, the tightest first."""
         number = {
             name: self.first[name] + np.arange(counts.size).reshape(counts.shape)
             for name, counts in self.counts.items()
         }
         cells, bases, turned = number["cells"], number["bases"], number["turned"]
-        place = np.arange(len(cells))
-        columns = {name: counts[0].size for name, counts in self.counts.items()}
-        of_base = Lines(number["base"], bases, place)
-        below = family.lines(self.first["bases"], columns["bases"])
+        place = np.arange(len(bases))
+        of_own = Lines(number["own_base"], bases, place)
+        below = family.lines(self.first["bases"], bases.shape[1])
         if self.is_number:
-            return [of_base, below]
+            return [of_own, below]
         levels = turned.shape[1]
-        both = np.concatenate([turned, number["unasked"]], axis=1)
-        by_group = cells.transpose(0, 2, 1)
-        of_level, each = np.repeat(place, levels), np.arange(bases.size)
-        return [
-            Lines(bases.ravel(), cells.reshape(bases.size, levels), each),
-            Lines(turned.ravel(), by_group[:, :, :-1].reshape(turned.size, -1), of_level),
-            Lines(number["alone"].ravel(), by_group.reshape(turned.size, -1), of_level),
-            of_base,
-            Lines(number["other"], both, place),
-            below,
-            family.lines(self.first["cells"], columns["cells"], levels),
-            family.lines(self.first["turned"], columns["turned"], levels),
-            family.lines(self.first["unasked"], 1),
+        lines = [
+            _sums(bases, cells[:, :, :-1], np.arange(bases.size)),
+            _sums(turned, cells[:, :-1].transpose(0, 2, 1), np.repeat(place, levels)),
+            _sums(number["own"], cells[:, :, :-1].transpose(0, 2, 1), np.repeat(place, levels - 1)),
         ]
+        if not self.by_number:
+            groups = bases.shape[1] - 1
+            lines.append(_sums(number["other"], cells[:, :-1], np.repeat(place, groups)))
+        return [
+            *lines,
+            of_own,
+            Lines(number["other_base"], turned, place),
+            below,
+            family.lines(self.first["cells"], cells[0].size, levels),
+            family.lines(self.first["turned"], levels, levels),
+        ]
+
+
+def _sums(total: Ints, members: Ints, owner: Ints) -> Lines:
+    """Return the lines of totals whose members stand along the last axis."""
+    return Lines(total.ravel(), members.reshape(total.size, -1), owner)

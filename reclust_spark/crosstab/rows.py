@@ -127,14 +127,22 @@ def hidden_of(people: Ints, plan: Plan, pair: Pair, least: int) -> Flags:
         alone = hide_alone(people[:, 0, :-1], family, least, is_number=asked.is_number)
         hidden = alone.base[:, None] | alone.cells
         return hidden[: family.nodes, None, :]
-    by_number = plan.asked[pair.by].is_number
-    crossed = hide_crossed(people, family, least, is_number=asked.is_number, by_number=by_number)
-    if crossed.cells.all():
-        by = plan.asked[pair.by].question.column
-        log.warning(
-            "%s by %s: so few people that all of it is suppressed", asked.question.column, by
+    by = plan.asked[pair.by]
+    if by.question.column < asked.question.column and not (asked.is_number or by.is_number):
+        # which of two questions is the second must not change what is hidden of both
+        turned = hide_crossed(
+            people.transpose(0, 2, 1), family, least, is_number=False, by_number=False
         )
-    return crossed.cells
+        hidden = turned.turned[:, :, None] | turned.cells.transpose(0, 2, 1)
+    else:
+        crossed = hide_crossed(
+            people, family, least, is_number=asked.is_number, by_number=by.is_number
+        )
+        hidden = crossed.base[:, :, None] | crossed.cells
+    if hidden.all():
+        names = (asked.question.column, by.question.column)
+        log.warning("%s by %s: so few people that all of it is suppressed", *names)
+    return hidden
 
 
 def _table(grid: Grid, hidden: Flags, plan: Plan, pair: Pair) -> pa.Table:

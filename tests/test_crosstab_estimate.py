@@ -17,7 +17,7 @@ from scipy import stats
 
 from reclust_spark.config import PrepareOptions
 from reclust_spark.crosstab.cells import MISSING
-from reclust_spark.crosstab.questions import Asked, asked_of
+from reclust_spark.crosstab.questions import Asked, Sampled, asked_of
 from reclust_spark.crosstab.tabulate import KEYS, SUMS, Pair, Plan, estimate, tabulate
 from reclust_spark.paths import ROOT
 from reclust_spark.prepare.codebook import Codebook, QuestionEntry
@@ -68,10 +68,11 @@ def asked(frame: pd.DataFrame, name: str, **options: int) -> Asked:
     array = pa.array(frame[name], from_pandas=True)
     material = NUMBER if pa.types.is_floating(array.type) else TEXT
     spec = spec_of(name, material, str(array.type), BOOK, PrepareOptions())._replace(cap=500)
-    decision = decide(spec, profile_column(array, spec), BOOK, PrepareOptions())
-    numbers = numbers_of(array, spec) if material == NUMBER else np.full(len(frame), np.nan)
+    profile = profile_column(array, spec)
+    question = decide(spec, profile, BOOK, PrepareOptions()).question
+    numbers = numbers_of(array, spec) if material == NUMBER else np.empty(0)
     limits = {"most_marks": 500, "max_values": 11} | options
-    return asked_of(decision, numbers, frame.weight.to_numpy(), **limits)
+    return asked_of(question, profile, Sampled(numbers, frame.weight.to_numpy()), **limits)
 
 
 def plan_of(frame: pd.DataFrame, by_units: bool, **options: int) -> Plan:
@@ -306,7 +307,7 @@ def test_a_coarse_scale_finds_nearly_the_same_medians(example):
 
 def test_a_share_of_none_or_all_has_clopper_and_pearsons_limits():
     n = 60
-    frame = people(n).assign(weight=1.0, stratum="s0", path="/001/", vote="for", side="left")
+    frame = people(n).assign(weight=1.0, stratum="s0", path="/001/", vote="for")
     frame.loc[: n // 2 - 1, ["path", "vote"]] = ["/002/", "against"]
     plan = plan_of(frame, False)
     found = estimates(frame, plan).query("statistic == @SHARE")

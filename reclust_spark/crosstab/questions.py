@@ -6,14 +6,15 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from reclust_spark.crosstab import scale
 from reclust_spark.crosstab.cells import MISSING, Ints
 from reclust_spark.crosstab.variance import Floats
-from reclust_spark.prepare.kinds import Decision
 from reclust_spark.prepare.levels import CATEGORICAL, observed_levels
+from reclust_spark.prepare.profile import ColumnProfile
 from reclust_spark.prepare.questions import Question
 from reclust_spark.prepare.values import as_text
 
@@ -25,6 +26,13 @@ MOST_PLACES = 5_000_000
 """Nodes × strata × places of a scale, at most: they are one task's memory."""
 QUARTERS = (0.25, 0.5, 0.75)
 _DIGITS = 4
+
+
+class Sampled(NamedTuple):
+    """The answers of a sample, NaN where missing, and their weights: (n,) float64 arrays."""
+
+    numbers: Floats
+    weights: Floats
 
 
 @dataclass(frozen=True)
@@ -86,16 +94,21 @@ class Asked:
 
 
 def asked_of(
-    decision: Decision, numbers: Floats, weights: Floats, most_marks: int, max_values: int
+    question: Question,
+    profile: ColumnProfile,
+    sample: Sampled,
+    most_marks: int,
+    max_values: int,
 ) -> Asked:
     """Return what a column asks.
 
     Parameters
     ----------
-    decision : Decision
-        Of a column that is a question.
-    numbers, weights : (n,) float64 array
-        The answers of a sample, NaN where missing, and their weights; of a column of numbers.
+    question : Question
+    profile : ColumnProfile
+        Of everyone.
+    sample : Sampled
+        Of a column of numbers.
     most_marks : int
         Of a scale; see `most_marks`.
     max_values : int
@@ -105,16 +118,14 @@ def asked_of(
     -------
     Asked
     """
-    question = decision.question
-    assert question is not None
-    if decision.kind in CATEGORICAL:
+    if question.kind in CATEGORICAL:
         levels = _shown(question)
         return Asked(question, levels, groups=levels)
-    known = ~np.isnan(numbers)
-    numbers, weights = numbers[known], weights[known]
-    values = observed_levels(decision.profile, as_numbers=True)
+    known = ~np.isnan(sample.numbers)
+    numbers, weights = sample.numbers[known], sample.weights[known]
+    values = observed_levels(profile, as_numbers=True)
     distinct = None if values is None else np.array(list(values), dtype=np.float64)
-    low, high = decision.profile.minimum, decision.profile.maximum
+    low, high = profile.minimum, profile.maximum
     if distinct is not None and len(distinct) <= most_marks:
         marks = distinct
     else:
@@ -123,7 +134,7 @@ def asked_of(
         cuts, groups = distinct[:-1], tuple(map(as_text, distinct))
     else:
         cuts = _quartiles(numbers, weights, high)
-        groups = _names(cuts, decision.profile.whole)
+        groups = _names(cuts, profile.whole)
     return Asked(
         question,
         marks=tuple(marks.tolist()),

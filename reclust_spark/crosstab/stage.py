@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
 
 from reclust_spark.config import Config, PrepareOptions, config_hash
-from reclust_spark.crosstab.questions import MOST_DISTINCT, Asked, asked_of, most_marks
+from reclust_spark.crosstab.questions import MOST_DISTINCT, Asked, Sampled, asked_of, most_marks
 from reclust_spark.crosstab.rows import ROWS, rows_of
 from reclust_spark.crosstab.tabulate import (
     CELLS_DDL,
@@ -419,6 +419,7 @@ class _Crossing:
         weights = numbers_of(sample[_WEIGHT].combine_chunks(), weight)
         n_nodes = self.warehouse.read(NODES, self.tree.version).count()
         marks, codebook = most_marks(n_nodes, n_strata), self._codebook()
+        most_values = self.prepare.max_ordinal_levels
         asked: dict[str, Asked] = {}
         for spec, profile in zip(specs, surveyed.profiles, strict=False):
             decision = decide(spec, profile, codebook, self.prepare)
@@ -426,11 +427,12 @@ class _Crossing:
             if reason is not None:
                 self._leave_out(spec.name, reason)
                 continue
-            numbers = weights * np.nan
+            numbers = np.empty(0)
             if decision.question.as_numbers:
                 numbers = numbers_of(sample[spec.name].combine_chunks(), spec)
-            values = self.prepare.max_ordinal_levels
-            asked[spec.name] = asked_of(decision, numbers, weights, marks, values)
+            asked[spec.name] = asked_of(
+                decision.question, profile, Sampled(numbers, weights), marks, most_values
+            )
         if not asked:
             raise InputError(
                 self.outside.name, "has no column that can be asked",

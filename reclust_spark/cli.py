@@ -91,10 +91,22 @@ def crosstab(
     settings: Settings = None,
     quiet: Quiet = False,
 ) -> None:
-    """Answer outside questions at every node of the tree, into the table crosstabs."""
+    """Answer outside questions at every node of the tree, and print those of the first split."""
+    from reclust_spark.crosstab.show import DEPTH, crosstab_parts
+    from reclust_spark.crosstab.stage import read_crosstabs
+    from reclust_spark.pipeline import run_steps
+    from reclust_spark.warehouse.runs import choose_tree
+
     asked = {"questions": questions, "by": by}
     given = [f"crosstab.{key}={json.dumps(names)}" for key, names in asked.items() if names]
-    _steps(_resolved(config, [*(settings or ()), *given]), ("crosstab",), quiet)
+    resolved = _resolved(config, [*(settings or ()), *given])
+    with _progress(quiet) as say, _looking(resolved, "crosstab") as warehouse:
+        run_steps(resolved, ("crosstab",), say)
+        tree = choose_tree(warehouse, resolved.tree_version)
+        rows = read_crosstabs(warehouse, tree.version, deepest=DEPTH)
+    options = resolved.crosstab
+    for part in crosstab_parts(rows, options.questions, options.by):
+        _print(part)
 
 
 @app.command()

@@ -21,7 +21,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DataType, NumericType, StringType
 
 from reclust_spark.config import Config, PrepareOptions, config_hash
-from reclust_spark.crosstab.questions import MOST_DISTINCT, Asked, Sampled, asked_of, most_marks
+from reclust_spark.crosstab.columns import (
+    Field,
+    columns_of,
+    left_out,
+    pairs_of,
+    spec_of_field,
+    with_kinds,
+)
+from reclust_spark.crosstab.questions import Asked, Sampled, asked_of, most_marks
 from reclust_spark.crosstab.rows import ROWS, rows_of
 from reclust_spark.crosstab.tabulate import (
     CELLS_DDL,
@@ -29,16 +37,14 @@ from reclust_spark.crosstab.tabulate import (
     KEYS,
     PEOPLE,
     SUMS,
-    Pair,
     Plan,
     estimate,
     tabulate,
 )
 from reclust_spark.errors import InputError
-from reclust_spark.paths import ROOT
-from reclust_spark.prepare.codebook import Codebook, QuestionEntry, check_column, read_codebook
-from reclust_spark.prepare.kinds import Decision, decide
-from reclust_spark.prepare.learn import spec_of
+from reclust_spark.paths import ROOT, child
+from reclust_spark.prepare.codebook import Codebook, check_column, read_codebook
+from reclust_spark.prepare.kinds import decide
 from reclust_spark.prepare.maps import KEPT_ASIDE
 from reclust_spark.prepare.partitions import PART_DDL, Surveyed, profile_partition
 from reclust_spark.prepare.sample import sample_size, threshold
@@ -47,9 +53,7 @@ from reclust_spark.warehouse.identity import check_ids, literal, quoted, row_id_
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     CROSSTABS,
-    IGNORED,
     NODES,
-    ORDINAL,
     OUTSIDE,
     PREPARED,
     PROFILE,
@@ -73,16 +77,10 @@ STAGE = "crosstab"
 STEP_VERSION = 1
 _WEIGHT = "\0weight"
 """No column's name."""
+_STEP = len(child(ROOT, 1)) - len(ROOT)
+"""Characters that a path gains at each depth."""
 
 log = logging.getLogger(__name__)
-
-
-class _Field(NamedTuple):
-    """A column: its material and type, and its kind where prepare has decided it."""
-
-    material: str
-    type_name: str
-    kind: str | None = None
 
 
 class _Outside(NamedTuple):
@@ -91,7 +89,7 @@ class _Outside(NamedTuple):
     Attributes
     ----------
     name, version : str
-    fields : dict of column to _Field
+    fields : dict of column to Field
         All that can be asked.
     untyped : bool
         The source (CSV) holds text only.
@@ -102,7 +100,7 @@ class _Outside(NamedTuple):
 
     name: str
     version: str
-    fields: dict[str, _Field]
+    fields: dict[str, Field]
     untyped: bool = False
     source: Source | None = None
     id: str = "row_id"
@@ -157,13 +155,17 @@ def run(
     return ledger.run(step, work)
 
 
-def read_crosstabs(warehouse: Warehouse, tree_version: int) -> list[dict[str, Any]]:
+def read_crosstabs(
+    warehouse: Warehouse, tree_version: int, deepest: int | None = None
+) -> list[dict[str, Any]]:
     """Return the rows of a tree's crosstabs that complete runs wrote, sorted by their key.
 
     Parameters
     ----------
     warehouse : Warehouse
     tree_version : int
+    deepest : int, optional
+        Only clusters down to this depth.
 
     Returns
     -------
@@ -175,9 +177,11 @@ def read_crosstabs(warehouse: Warehouse, tree_version: int) -> list[dict[str, An
         return []
     runs = warehouse.read(RUNS).where((F.col("stage") == STAGE) & (F.col("status") == COMPLETE))
     rows = warehouse.read(CROSSTABS, tree_version, versions[CROSSTABS.name])
+    if deepest is not None:
+        rows = rows.where(F.length("path") <= len(ROOT) + deepest * _STEP)
     whole = rows.join(F.broadcast(runs.select("run_id").distinct()), "run_id", "left_semi")
     order = ("question", "by_question", "path", "by_order", "level_order", "statistic")
-    return whole.sort(*order).toArrow().to_pylist()
+    return whole.toArrow().sort_by([(name, "ascending") for name in order]).to_pylist()
 
 
 def _open_table(warehouse: Warehouse, config: Config) -> _Outside:
@@ -192,7 +196,7 @@ def _open_table(warehouse: Warehouse, config: Config) -> _Outside:
         )  # fmt: skip
     check_column(name, names, "crosstab.id" if options.id else "input.id")
     fields = {
-        field.name: _Field(_material(field.dataType), field.dataType.simpleString())
+        field.name: Field(_material(field.dataType), field.dataType.simpleString())
         for field in source.frame.schema
         if field.name != name
     }
@@ -210,7 +214,7 @@ def _kept(warehouse: Warehouse, tree: Tree) -> _Outside:
             "--set crosstab.input=TABLE",
         )  # fmt: skip
     fields = {
-        row["source_column"]: _Field(
+        row["source_column"]: Field(
             # numbers, and nothing else, have a mean
             TEXT if row["mean"] is None else NUMBER, "kept aside", row["kind"],
         )
@@ -242,29 +246,8 @@ class _Crossing:
             max_levels=config.crosstab.max_levels,
             max_ordinal_levels=config.prepare.max_ordinal_levels,
         )
-        self.columns = self._columns()
+        self.columns = columns_of(outside.name, outside.fields, config.crosstab)
         self.figures: dict[tuple[str, str], float] = {}
-
-    def _columns(self) -> list[str]:
-        """Return the columns that are asked for, questions first, each once."""
-        options, names = self.options, list(self.outside.fields)
-        settings = {
-            "crosstab.questions": options.questions,
-            "crosstab.by": options.by,
-            "crosstab.strata": [options.strata] if options.strata else [],
-            "crosstab.clusters": [options.clusters] if options.clusters else [],
-        }
-        for setting, wanted in settings.items():
-            for name in wanted:
-                check_column(name, names, setting)
-        design = (options.strata, options.clusters)
-        questions = options.questions or [name for name in names if name not in design]
-        if not questions:
-            raise InputError(
-                self.outside.name, "has no column beside its id", "a column for each question",
-                "check crosstab.input",
-            )  # fmt: skip
-        return list(dict.fromkeys([*questions, *options.by]))
 
     def write(self, run_id: str) -> Outcome:
         """Cross everything that is asked, and write it in one commit."""
@@ -412,20 +395,26 @@ class _Crossing:
 
     def _ask(self, people: DataFrame, n_people: int, n_strata: int) -> dict[str, Asked]:
         """Decide what each column is; what cannot be asked is an error where it was named."""
-        specs = [self._spec(name) for name in self.columns]
+        specs = [
+            spec_of_field(
+                name, self.outside.fields[name], self.codebook, self.prepare,
+                untyped=self.outside.untyped,
+            )
+            for name in self.columns
+        ]  # fmt: skip
         weight = ColumnSpec(_WEIGHT, NUMBER, "double")
         surveyed = _survey(people, [*specs, weight], n_people)
         sample = surveyed.sample()
         weights = numbers_of(sample[_WEIGHT].combine_chunks(), weight)
         n_nodes = self.warehouse.read(NODES, self.tree.version).count()
-        marks, codebook = most_marks(n_nodes, n_strata), self._codebook()
-        most_values = self.prepare.max_ordinal_levels
+        marks, most_values = most_marks(n_nodes, n_strata), self.prepare.max_ordinal_levels
+        codebook = with_kinds(self.codebook, self.outside.fields)
         asked: dict[str, Asked] = {}
-        for spec, profile in zip(specs, surveyed.profiles, strict=False):
+        for spec, profile in zip(specs, surveyed.profiles[:-1], strict=True):
             decision = decide(spec, profile, codebook, self.prepare)
-            reason = self._unusable(decision)
+            reason = left_out(self.outside.name, decision, self.options)
             if reason is not None:
-                self._leave_out(spec.name, reason)
+                log.warning("%s: column %r is left out: %s", self.outside.name, spec.name, reason)
                 continue
             numbers = np.empty(0)
             if decision.question.as_numbers:
@@ -436,58 +425,16 @@ class _Crossing:
         if not asked:
             raise InputError(
                 self.outside.name, "has no column that can be asked",
-                "numbers, or texts of a few levels", "see the warnings; name others in questions",
+                "numbers, or texts of a few levels",
+                "the warnings say why; name other columns in crosstab.questions",
             )  # fmt: skip
         return asked
 
-    def _spec(self, name: str) -> ColumnSpec:
-        field, untyped = self.outside.fields[name], self.outside.untyped
-        spec = spec_of(
-            name, field.material, field.type_name, self.codebook, self.prepare, untyped=untyped
-        )
-        return spec._replace(cap=max(spec.cap, MOST_DISTINCT))
-
-    def _codebook(self) -> Codebook:
-        """Return the codebook with the kinds that prepare has decided, where it says none."""
-        entries = dict(self.codebook.questions)
-        for name, field in self.outside.fields.items():
-            entry = entries.get(name, QuestionEntry())
-            ordered = field.kind != ORDINAL or entry.levels or field.material == NUMBER
-            open_ = entry.kind is None and self.codebook.block_of(name) is None
-            if field.kind not in (None, IGNORED) and open_ and ordered:
-                entries[name] = entry.model_copy(update={"kind": field.kind})
-        return self.codebook.model_copy(update={"questions": entries})
-
-    def _unusable(self, decision: Decision) -> str | None:
-        if decision.question is None:
-            return str(decision.reason).replace("prepare.max_levels", "crosstab.max_levels")
-        n_levels, most = len(decision.question.levels or ()), self.options.max_levels
-        if n_levels > most:
-            return f"{n_levels} levels are more than crosstab.max_levels, {most}"
-        return None
-
-    def _leave_out(self, name: str, reason: str) -> None:
-        if name in (*self.options.questions, *self.options.by):
-            raise InputError(
-                f"{self.outside.name}, column {name!r}", reason,
-                f"numbers, or texts of at most {self.options.max_levels} levels",
-                "leave it out of crosstab.questions and crosstab.by, or mend the column",
-            )  # fmt: skip
-        log.warning("%s: column %r is left out: %s", self.outside.name, name, reason)
-
     def _plan(self, asked: dict[str, Asked], n_h: dict[str, int]) -> Plan:
         nodes = self.warehouse.read(NODES, self.tree.version).select("path").collect()
-        number = {name: i for i, name in enumerate(asked)}
-        questions = [name for name in self.options.questions or asked if name in asked]
-        pairs = [
-            Pair(number[name], None if by is None else number[by])
-            for name in dict.fromkeys(questions)
-            for by in (None, *dict.fromkeys(self.options.by))
-            if by != name
-        ]
         return Plan(
             tuple(asked.values()),
-            tuple(pairs),
+            pairs_of(asked, self.options),
             tuple(sorted(row["path"] for row in nodes)),
             tuple(n_h),
             tuple(float(n) for n in n_h.values()),

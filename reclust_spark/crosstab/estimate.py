@@ -23,6 +23,7 @@ from reclust_spark.crosstab.cells import (
     roll_up,
     sums_of,
 )
+from reclust_spark.crosstab.design import Design, Estimates
 from reclust_spark.crosstab.intervals import (
     effective_df,
     mean_limits,
@@ -41,43 +42,6 @@ from reclust_spark.crosstab.variance import (
     ratio_variance,
 )
 from reclust_spark.warehouse.names import MEAN, MEDIAN, SHARE
-
-
-class Design(NamedTuple):
-    """What holds for all cells.
-
-    Attributes
-    ----------
-    ancestors : (nodes, depths) int64 array
-        The nodes above each node, itself included, the root, node 0, among them; −1: no more.
-    n_h : (strata,) float64 array
-        Units of each stratum in the whole sample, whether they answered or not.
-    confidence : float
-        Of the intervals.
-    """
-
-    ancestors: Ints
-    n_h: Floats
-    confidence: float
-
-
-class Estimates(NamedTuple):
-    """A statistic at every node, and of every level where it is a share; NaN where unknown.
-
-    Attributes
-    ----------
-    statistic : str
-        SHARE, MEAN or MEDIAN.
-    value, low, high, n_eff, p_value : (nodes, levels) float64 array
-        p_value against everyone who is not in the node.
-    """
-
-    statistic: str
-    value: Floats
-    low: Floats
-    high: Floats
-    n_eff: Floats
-    p_value: Floats
 
 
 class _Totals(NamedTuple):
@@ -131,7 +95,7 @@ def people(cells: Cells, design: Design, levels: int) -> Ints:
     (nodes, levels + 1) int64 array
         Whose weight is not 0.
     """
-    rolled, nodes = roll_up(cells, design.ancestors), len(design.ancestors)
+    rolled, nodes = roll_up(cells, design.ancestors), design.nodes
     column = np.where(rolled.level == MISSING, levels, rolled.level)
     counts = added(rolled.path * (levels + 1) + column, rolled.n, nodes * (levels + 1))
     return np.rint(counts).astype(np.int64).reshape(nodes, levels + 1)
@@ -202,7 +166,7 @@ def medians(cells: Cells, design: Design, marks: Floats) -> Estimates:
     Woodruff (1952). Confidence intervals for medians and other position measures. JASA 47.
     """
     rolled = roll_up(cells, design.ancestors)
-    nodes, places = len(design.ancestors), scale.n_places(marks)
+    nodes, places = design.nodes, scale.n_places(marks)
     weights = added(rolled.path * places + rolled.level, rolled.w, nodes * places)
     weights = weights.reshape(nodes, places)
     middle = scale.median(weights, marks)
@@ -230,11 +194,11 @@ def medians(cells: Cells, design: Design, marks: Floats) -> Estimates:
 
 
 def _shape(design: Design, levels: int) -> Shape:
-    return Shape(len(design.ancestors), len(design.n_h), levels)
+    return Shape(design.nodes, len(design.n_h), levels)
 
 
 def _totals(rolled: Cells, design: Design) -> _Totals:
-    nodes = len(design.ancestors)
+    nodes = design.nodes
     columns = (rolled.n, rolled.w, rolled.w2, rolled.wy, rolled.wyy)
     return _Totals(*(added(rolled.path, column, nodes)[:, None] for column in columns))
 

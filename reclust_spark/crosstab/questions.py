@@ -167,9 +167,10 @@ def _quartiles(numbers: Floats, weights: Floats, maximum: float) -> Floats:
     numbers, below = numbers[order], np.cumsum(weights[order])
     whole = below[-1] if len(below) else 0.0
     at = [min(int(np.searchsorted(below, part * whole)), len(below) - 1) for part in QUARTERS]
-    cuts = np.unique([float(f"{numbers[i]:.{_DIGITS}g}") for i in at])
-    cuts = cuts[(cuts < maximum) & (cuts >= numbers[0])]
-    # more than three quarters have the largest number, or the smallest: it stands alone
+    cuts = np.unique([float(f"{number:.{_DIGITS}g}") for number in numbers[at] if number < maximum])
+    beyond = np.searchsorted(numbers, cuts, side="right")
+    cuts = cuts[(np.diff(beyond, prepend=0) > 0) & (beyond < len(numbers))]
+    # three quarters and more have the largest number: it stands alone
     return cuts if len(cuts) else np.array([numbers[numbers < maximum].max(initial=numbers[0])])
 
 

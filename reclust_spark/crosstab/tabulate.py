@@ -15,7 +15,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reclust_spark.crosstab.cells import MISSING, Cells, Ints, added
-from reclust_spark.crosstab.estimate import Design, Estimates, means, medians, people, shares
+from reclust_spark.crosstab.estimate import (
+    Design,
+    Estimates,
+    in_parts,
+    means,
+    medians,
+    people,
+    shares,
+)
 from reclust_spark.crosstab.questions import Asked
 from reclust_spark.crosstab.variance import Floats
 from reclust_spark.paths import parent
@@ -253,11 +261,14 @@ def estimate(pair: int, by_level: int, table: pa.Table, plan: Plan) -> pa.Table:
     answered = cells.take(cells.level != MISSING)
     found: list[Estimates | None] = [None]
     if by_level != MISSING and len(answered.n):
+        marks, levels = np.asarray(asked.marks), len(asked.levels)
         if asked.is_number:
-            marks = np.asarray(asked.marks)
-            found = [means(answered, design, asked.centre), medians(answered, design, marks)]
+            found = [
+                in_parts(lambda some: means(answered, some, asked.centre), design, 1),
+                in_parts(lambda some: medians(answered, some, marks), design, len(marks)),
+            ]
         else:
-            found = [shares(answered, design, len(asked.levels))]
+            found = [in_parts(lambda some: shares(answered, some, levels), design, levels)]
     rows = [_rows(n[:, :-1], np.arange(n.shape[1] - 1), some) for some in found]
     rows.append(_rows(n[:, -1:], np.array([MISSING]), None))
     joined = pa.concat_tables(rows)

@@ -15,15 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from reclust_spark.crosstab.cells import MISSING, Cells, Ints, added
-from reclust_spark.crosstab.estimate import (
-    Design,
-    Estimates,
-    in_parts,
-    means,
-    medians,
-    people,
-    shares,
-)
+from reclust_spark.crosstab.design import Design, Estimates, in_parts
+from reclust_spark.crosstab.estimate import means, medians, people, shares
 from reclust_spark.crosstab.questions import Asked
 from reclust_spark.crosstab.variance import Floats
 from reclust_spark.paths import parent

@@ -7,6 +7,7 @@ import logging
 import numpy as np
 import pandas as pd
 import pytest
+from delta.tables import DeltaTable
 
 from reclust_spark.config import load_config
 from reclust_spark.crosstab import stage as crosstab
@@ -337,10 +338,13 @@ def test_without_names_what_cannot_be_asked_is_left_out_and_said(zoomed, config,
     assert figures.set_index("name").value["unknown"] == 1
 
 
-def test_nothing_kept_aside_and_no_table_is_an_error(zoomed, tmp_path):
+def test_nothing_kept_aside_is_an_error_but_what_cannot_be_asked_is_not(zoomed, tmp_path, caplog):
     warehouse = copied(zoomed, tmp_path)
-    from delta.tables import DeltaTable
-
+    with caplog.at_level(logging.WARNING, LOG):
+        (tmp_path / "codebook.yaml").write_text("questions: {vote: {kind: ignored}}")
+        run(crosstab, warehouse, config_of(warehouse, f"input.codebook={tmp_path}/codebook.yaml"))
+    assert "nothing that was kept aside can be asked" in caplog.text
+    assert read_crosstabs(warehouse, 1) == [] and not warehouse.exists(CROSSTABS.name)
     profile = DeltaTable.forPath(warehouse.spark, warehouse.location("profile"))
     profile.update("source_column = 'vote'", {"dropped_reason": "null"})
     with pytest.raises(InputError, match="no column kept aside"):

@@ -173,7 +173,7 @@ def read_crosstabs(
         Empty where nothing was crossed.
     """
     versions = output_versions(warehouse, STAGE, tree_version)
-    if versions is None:
+    if versions is None or CROSSTABS.name not in versions:
         return []
     runs = warehouse.read(RUNS).where((F.col("stage") == STAGE) & (F.col("status") == COMPLETE))
     rows = warehouse.read(CROSSTABS, tree_version, versions[CROSSTABS.name])
@@ -246,6 +246,8 @@ class _Crossing:
             max_levels=config.crosstab.max_levels,
             max_ordinal_levels=config.prepare.max_ordinal_levels,
         )
+        nodes = warehouse.read(NODES, tree.version).select("path").collect()
+        self.paths = tuple(sorted(row["path"] for row in nodes))
         self.columns = columns_of(outside.name, outside.fields, config.crosstab)
         self.figures: dict[tuple[str, str], float] = {}
 
@@ -256,6 +258,11 @@ class _Crossing:
             n_people = self._timed("read_seconds", self._check, people)
             n_h = self._units(people, n_people)
             asked = self._timed("profile_seconds", self._ask, people, n_people, len(n_h))
+            if not asked:
+                # texts may well be kept aside for reading only: it is no fault of the survey
+                log.warning("%s: nothing that was kept aside can be asked", self.outside.name)
+                tables = (CROSSTABS,) if self.warehouse.exists(CROSSTABS.name) else ()
+                return Outcome(n_people, 0, tables, self.figures)
             plan = self._plan(asked, n_h)
             estimates = self._timed("cross_seconds", self._estimates, people, plan)
         finally:
@@ -406,8 +413,8 @@ class _Crossing:
         surveyed = _survey(people, [*specs, weight], n_people)
         sample = surveyed.sample()
         weights = numbers_of(sample[_WEIGHT].combine_chunks(), weight)
-        n_nodes = self.warehouse.read(NODES, self.tree.version).count()
-        marks, most_values = most_marks(n_nodes, n_strata), self.prepare.max_ordinal_levels
+        marks = most_marks(len(self.paths), n_strata)
+        most_values = self.prepare.max_ordinal_levels
         codebook = with_kinds(self.codebook, self.outside.fields)
         asked: dict[str, Asked] = {}
         for spec, profile in zip(specs, surveyed.profiles[:-1], strict=True):
@@ -422,7 +429,7 @@ class _Crossing:
             asked[spec.name] = asked_of(
                 decision.question, profile, Sampled(numbers, weights), marks, most_values
             )
-        if not asked:
+        if not asked and self.outside.source is not None:
             raise InputError(
                 self.outside.name, "has no column that can be asked",
                 "numbers, or texts of a few levels",
@@ -431,11 +438,10 @@ class _Crossing:
         return asked
 
     def _plan(self, asked: dict[str, Asked], n_h: dict[str, int]) -> Plan:
-        nodes = self.warehouse.read(NODES, self.tree.version).select("path").collect()
         return Plan(
             tuple(asked.values()),
             pairs_of(asked, self.options),
-            tuple(sorted(row["path"] for row in nodes)),
+            self.paths,
             tuple(n_h),
             tuple(float(n) for n in n_h.values()),
             self.options.clusters is not None,
@@ -487,14 +493,10 @@ def _survey(people: DataFrame, specs: Sequence[ColumnSpec], n_people: int) -> Su
         return profile_partition(batches, specs, k, limit)
 
     parts = people.select("row_id", *answers, "weight").mapInArrow(profile, PART_DDL)
-    parts = parts.persist(StorageLevel.DISK_ONLY)
-    try:
-        parts.count()
-        surveyed = Surveyed(specs, k)
-        for row in parts.toLocalIterator():
-            surveyed.add(row["profiles"], row["sample"])
-    finally:
-        parts.unpersist()
+    surveyed = Surveyed(specs, k)
+    # profiles, and a sample of bounded size
+    for row in parts.collect():
+        surveyed.add(row["profiles"], row["sample"])
     return surveyed
 
 

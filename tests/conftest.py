@@ -24,8 +24,9 @@ for name in [name for name in os.environ if name.startswith("RECLUST__")]:
 # what a test gives to other processes is found there
 os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
 
-# as Spark's executors have it: small networks gain nothing from more, and wait where cores are busy
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+# as Spark's executors have it: small work gains nothing from more, and waits where cores are busy
+for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
 
 enable_compile_cache()
 

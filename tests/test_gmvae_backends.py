@@ -7,6 +7,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from reclust_spark.errors import ConfigError, InputError
 from reclust_spark.gmvae import parquet
 from reclust_spark.gmvae.backends import base
 from reclust_spark.gmvae.store import from_bytes
-from reclust_spark.gmvae.work import Job
+from reclust_spark.gmvae.work import Job, Result
 from tests.gmvae_people import QUESTIONS, mixed_people
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -27,6 +28,8 @@ GROUPS = [("local", 1), ("horovod", 2), ("torch_distributor", 2)]
 QUICK = {"k": 3, "n_latent": 3, "hidden": (32,), "batch_size": 128, "warm_steps": 300,
          "taught_steps": 200, "max_steps": 400, "anneal_steps": 100,
          "round_steps": 100}  # fmt: skip
+BRIEF = {"warm_steps": 45, "taught_steps": 10, "max_steps": 60, "anneal_steps": 20,
+         "round_steps": 15}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +50,16 @@ def shards(tmp_path_factory):
     return [path.as_uri() for path in sorted(folder.iterdir())]
 
 
-def job_of(shards, processes, checkpoints=None, **settings):
+def job_of(shards, processes, **settings):
     hands = parquet.deal(parquet.list_row_groups(shards), processes)
     options = GmvaeOptions(**QUICK | settings)
-    return Job(hands, QUESTIONS, tuple(range(len(QUESTIONS))), options, checkpoints)
+    return Job(hands, QUESTIONS, tuple(range(len(QUESTIONS))), options, None)
+
+
+def impossible(job):
+    """The same training of people one of whose answers is no count."""
+    wrong = [q._replace(kind="count") if q.source_column == "age" else q for q in QUESTIONS]
+    return job._replace(questions=tuple(wrong))
 
 
 def trained(spark, backend, job):
@@ -73,6 +82,7 @@ def everything(group):
     seen = {
         "rank": group.rank,
         "process": os.getpid(),
+        "device": str(group.device),
         "first": start.tolist(),
         "total": float(group.total(torch.tensor(float(group.rank + 1), dtype=torch.float64))),
         "moved": before - float(weight.weight.detach()),
@@ -80,16 +90,41 @@ def everything(group):
     return group.gather(seen)
 
 
-@pytest.mark.parametrize(("backend", "processes"), GROUPS)
-def test_a_group_gathers_totals_broadcasts_and_averages(spark, backend, processes):
-    seen = base.load(backend).run(spark, everything, processes)
-    assert [one["rank"] for one in seen] == list(range(processes))
-    assert len({one["process"] for one in seen}) == processes
-    ranks = range(1, processes + 1)
-    for one in seen:
+def all_of(jobs, group):
+    """Use all that a group has, and train in it, job after job: processes are slow to start."""
+    return everything(group), [base.guarded(job, None, group) for job in jobs]
+
+
+class Ran(NamedTuple):
+    """What a group of processes has given: of everything, of a training, and of two odd ones."""
+
+    backend: str
+    processes: int
+    seen: list
+    found: Result
+    with_nobody: Result
+    stopped: object
+
+
+@pytest.fixture(scope="module", params=GROUPS, ids=lambda group: group[0])
+def ran(request, spark, shards):
+    backend, processes = request.param
+    job = job_of(shards, processes, batch_size=128 // processes)
+    few = job_of(shards, processes, start="autoencoder", warm_steps=20, max_steps=20)
+    hands = [parquet.list_row_groups(shards[:1])[:1], *[[]] * (processes - 1)]
+    jobs = (job, few._replace(hands=hands), impossible(job))
+    seen, given = base.load(backend).run(spark, partial(all_of, jobs), processes)
+    return Ran(backend, processes, seen, *given)
+
+
+def test_a_group_gathers_totals_broadcasts_and_averages(ran):
+    assert [one["rank"] for one in ran.seen] == list(range(ran.processes))
+    assert len({one["process"] for one in ran.seen}) == ran.processes
+    ranks = range(1, ran.processes + 1)
+    for one in ran.seen:
         assert one["first"] == [1.0] * 3
         assert one["total"] == sum(ranks)
-        assert one["moved"] == pytest.approx(2 * sum(ranks) / processes, abs=1e-6)
+        assert one["moved"] == pytest.approx(2 * sum(ranks) / ran.processes, abs=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -97,32 +132,31 @@ def alone(spark, shards):
     return trained(spark, "local", job_of(shards, 1))
 
 
-def test_one_rank_has_the_losses_of_the_local_backend(spark, shards, alone):
-    found = trained(spark, "horovod", job_of(shards, 1))
+def test_a_group_reaches_the_bound_of_one_process(ran, shards, alone):
+    sizes = [sum(group.rows for group in hand) for hand in job_of(shards, ran.processes).hands]
+    assert sorted(sizes) == ([2500] if ran.processes == 1 else [1200, 1300])
+    assert ran.found.rows == alone.rows == 2500
+    assert ran.found.bound == pytest.approx(alone.bound, abs=0.25)
+    assert from_bytes(ran.found.model, "here").shape == from_bytes(alone.model, "here").shape
+
+
+def test_an_impossible_answer_on_one_process_stops_all_of_them(ran):
+    assert isinstance(ran.stopped, InputError)
+    assert "column 'age' (count)" in str(ran.stopped)
+    assert "whole numbers from 0" in str(ran.stopped)
+
+
+def test_a_process_without_people_keeps_step(ran):
+    assert ran.with_nobody.rows == 700 and np.isfinite(ran.with_nobody.bound)
+
+
+def test_one_rank_has_the_losses_of_the_local_backend(spark, shards):
+    job = job_of(shards, 1, **BRIEF)
+    found, alone = (trained(spark, backend, job) for backend in ("horovod", "local"))
     assert len(found.rounds) == len(alone.rounds) == 7
     np.testing.assert_allclose([one.loss for one in found.rounds],
                                [one.loss for one in alone.rounds], rtol=1e-6)  # fmt: skip
     assert found.bound == pytest.approx(alone.bound, rel=1e-6)
-
-
-@pytest.mark.parametrize("backend", ["horovod", "torch_distributor"])
-def test_two_processes_reach_the_bound_of_one(spark, shards, alone, backend):
-    job = job_of(shards, 2, batch_size=64)
-    sizes = [sum(group.rows for group in hand) for hand in job.hands]
-    assert sorted(sizes) == [1200, 1300]
-    found = trained(spark, backend, job)
-    assert found.rows == alone.rows == 2500
-    assert found.bound == pytest.approx(alone.bound, abs=0.25)
-    assert from_bytes(found.model, "here").shape == from_bytes(alone.model, "here").shape
-
-
-@pytest.mark.parametrize(("backend", "processes"), GROUPS)
-def test_an_impossible_answer_on_one_process_stops_all_of_them(spark, shards, backend, processes):
-    job = job_of(shards, processes)
-    wrong = [q._replace(kind="count") if q.source_column == "age" else q for q in QUESTIONS]
-    found = trained(spark, backend, job._replace(questions=tuple(wrong)))
-    assert isinstance(found, InputError)
-    assert "column 'age' (count)" in str(found) and "whole numbers from 0" in str(found)
 
 
 def test_row_groups_are_dealt_once_each_and_evenly(shards):
@@ -140,14 +174,6 @@ def test_row_groups_are_dealt_once_each_and_evenly(shards):
     assert nobody.features.shape == (0, 6) and nobody.answers.shape == (0, 6)
 
 
-def test_a_process_without_people_keeps_step(spark, shards):
-    groups = parquet.list_row_groups(shards[:1])[:1]
-    brief = {"warm_steps": 20, "taught_steps": 20, "max_steps": 20}
-    job = job_of(shards, 1, **brief)._replace(hands=[groups, []])
-    found = trained(spark, "horovod", job)
-    assert found.rows == 700 and np.isfinite(found.bound)
-
-
 def test_horovod_absent_names_the_script_that_builds_it(spark, monkeypatch):
     monkeypatch.setitem(sys.modules, "horovod.torch", None)
     with pytest.raises(ConfigError, match="scripts/build_horovod"):
@@ -159,37 +185,16 @@ import sys
 from reclust_spark.config import load_config
 from reclust_spark.gmvae.backends import base
 from reclust_spark.pipeline import connect
-from tests.test_gmvae_backends import {function} as work
+from tests.test_gmvae_backends import everything
 
-config = load_config(settings=sys.argv[1:], environment={{}})
+config = load_config(settings=sys.argv[1:], environment={})
 with connect(config) as warehouse:
-    print(base.load("horovod").run(warehouse.spark, work, 2))
+    print(base.load("horovod").run(warehouse.spark, everything, 4))
 """
 
 
-def on_a_cluster(function, tmp_path, *settings):
-    ended = subprocess.run(
-        [sys.executable, "-c", CLUSTER.format(function=function), f"warehouse={tmp_path}/w",
-         *settings],
-        capture_output=True, text=True, timeout=300, cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    return eval(ended.stdout)
-
-
-def test_two_executors_train_together(tmp_path):
-    seen = on_a_cluster("everything", tmp_path, "spark.master=local-cluster[2,1,1024]")
-    assert [one["total"] for one in seen] == [3.0, 3.0]
-    assert len({one["process"] for one in seen}) == 2
-
-
-def device_of(group):
-    """Return every process's device."""
-    return group.gather(str(group.device))
-
-
-def test_each_task_has_the_gpu_that_spark_gave_it(tmp_path):
+def test_executors_train_together_each_task_with_the_gpu_that_spark_gave_it(tmp_path):
+    """Two executors of two tasks: in each of them one has GPU 4, the other GPU 7."""
     finder = tmp_path / "discover"
     finder.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["4", "7"]}'\n""")
     finder.chmod(0o755)
@@ -201,5 +206,14 @@ def test_each_task_has_the_gpu_that_spark_gave_it(tmp_path):
         "spark.task.resource.gpu.amount": 1,
     }
     settings = [f"spark.conf.{key}={value}" for key, value in conf.items()]
-    found = on_a_cluster("device_of", tmp_path, "spark.master=local-cluster[1,2,1024]", *settings)
-    assert sorted(found) == ["cuda:4", "cuda:7"]
+    ended = subprocess.run(
+        [sys.executable, "-c", CLUSTER, f"warehouse={tmp_path}/w",
+         "spark.master=local-cluster[2,2,1024]", *settings],
+        capture_output=True, text=True, timeout=500, cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    seen = eval(ended.stdout)
+    assert [one["total"] for one in seen] == [10.0] * 4
+    assert len({one["process"] for one in seen}) == 4
+    assert sorted(one["device"] for one in seen) == ["cuda:4", "cuda:4", "cuda:7", "cuda:7"]

@@ -9,10 +9,12 @@ from reclust_spark.config import GmvaeOptions
 from reclust_spark.errors import InputError, RunError
 from reclust_spark.gmvae import columns as c
 from reclust_spark.gmvae import schedule, store
+from reclust_spark.gmvae import train as training
 from reclust_spark.gmvae.group import Alone
 from reclust_spark.gmvae.latents import alone
 from reclust_spark.gmvae.objective import clusters
 from reclust_spark.gmvae.rounds import MAIN, WARM, Round, State
+from reclust_spark.gmvae.sample import cluster_sample
 from reclust_spark.gmvae.shard import Shard, epoch, shares
 from reclust_spark.gmvae.train import train
 from reclust_spark.gmvae.work import new_model
@@ -23,13 +25,14 @@ SMALL = {"k": KINDS, "n_latent": 3, "hidden": (32,), "batch_size": 100, "warm_st
          "max_steps": 400, "anneal_steps": 100, "round_steps": 50, "held_out": 0.1}  # fmt: skip
 
 BRIEF = {
+    "batch_size": 50,
     "warm_steps": 45,
     "taught_steps": 10,
     "max_steps": 50,
     "anneal_steps": 20,
     "round_steps": 15,
 }
-"""Three rounds, then four; a pass has 18 steps, and is cut by the rounds."""
+"""Three rounds, then four; a pass of 1,000 people has 18 steps, and is cut by the rounds."""
 
 
 def ready(options, n=2000, seed=0):
@@ -39,6 +42,14 @@ def ready(options, n=2000, seed=0):
     held_out = np.arange(n) % 10 == 0
     shard = Shard(features, c.targets_of(features, inputs, columns), held_out)
     return new_model(summary, columns, options), shard, kind
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sample_clustered_here():
+    """Cluster the sample in this process: another one would import all of UMAP each time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "cluster_apart", cluster_sample)
+        yield
 
 
 class Remembering:
@@ -73,7 +84,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
     runs = []
     for seed in (1, 1, 2):
         options = GmvaeOptions(**SMALL | BRIEF, start="autoencoder", seed=seed)
-        model, shard, _ = ready(options)
+        model, shard, _ = ready(options, n=1000)
         runs.append([one.loss for one in train(model, shard, Alone(), options).rounds])
     assert runs[0] == runs[1] != runs[2]
 
@@ -82,7 +93,7 @@ def test_the_same_seed_gives_the_same_model_and_another_seed_another():
 def whole():
     """A brief run that nothing stopped."""
     options = GmvaeOptions(**SMALL | BRIEF)
-    model, shard, _ = ready(options)
+    model, shard, _ = ready(options, n=1000)
     return train(model, shard, Alone(), options)
 
 
@@ -90,10 +101,10 @@ def whole():
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(stop_after, whole):
     options = GmvaeOptions(**SMALL | BRIEF)
     keeper = Remembering(stop_after)
-    model, shard, _ = ready(options)
+    model, shard, _ = ready(options, n=1000)
     with pytest.raises(KeyboardInterrupt):
         train(model, shard, Alone(), options, keeper)
-    model, shard, _ = ready(options)
+    model, shard, _ = ready(options, n=1000)
     resumed = train(model, shard, Alone(), options, keeper)
     assert [one.loss for one in resumed.rounds] == [one.loss for one in whole.rounds]
     for name, value in whole.model.state_dict().items():
@@ -112,15 +123,15 @@ def test_training_ends_when_the_held_out_bound_rises_no_more():
 
 
 def test_a_loss_that_is_no_number_names_step_and_column_and_keeps_the_last_checkpoint():
-    options = GmvaeOptions(**SMALL | BRIEF)
-    model, shard, _ = ready(options)
+    options = GmvaeOptions(**SMALL | BRIEF, start="autoencoder")
+    model, shard, _ = ready(options, n=1000)
     place = [column.name for column in model.heads.columns].index("visits")
     keeper = Remembering(stop_after=3)
     with pytest.raises(KeyboardInterrupt):
         train(model, shard, Alone(), options, keeper)
     shard.targets[np.flatnonzero(~shard.held_out)[7], place] = np.inf
     with pytest.raises(RunError, match=r"not a number at step \d+; column 'visits'") as caught:
-        train(ready(options)[0], shard, Alone(), options, keeper)
+        train(ready(options, n=1000)[0], shard, Alone(), options, keeper)
     step = int(re.search(r"step (\d+)", str(caught.value))[1])
     last = keeper.states[-1]
     assert len(last.rounds) == step // 15 >= 3, "the last good round is kept"

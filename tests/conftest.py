@@ -50,6 +50,12 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     session.stop()
 
 
+@pytest.fixture(scope="session")
+def short_lived() -> dict[str, str]:
+    """The environment of a process whose Spark ends before compiling it well would be of use."""
+    return os.environ | {"JAVA_TOOL_OPTIONS": "-XX:TieredStopAtLevel=1"}
+
+
 @pytest.fixture
 def make_config(tmp_path: Path) -> MakeConfig:
     """Configurations of a warehouse of the test's own: `make_config("zoom.max_depth=1")`."""

@@ -10,6 +10,7 @@ import pytest
 
 from reclust_spark.cli import main
 from reclust_spark.warehouse.names import FEATURES, NODES, PROFILE, RUNS
+from reclust_spark.warehouse.tables import Warehouse
 from tests.planted import blobs
 
 QUICK = ["--set", "zoom.n_neighbors=15", "--set", "zoom.n_epochs=50", "--set", "zoom.max_depth=1"]
@@ -37,11 +38,15 @@ def reclust(spark, tmp_path, capfd):
     return run
 
 
-@pytest.fixture
-def survey() -> pd.DataFrame:
+def planted_survey() -> pd.DataFrame:
     values, _ = blobs([120, 120], width=3)
     frame = pd.DataFrame(values.astype(float), columns=["a", "b", "c"])
     return frame.assign(uid=[f"u{i}" for i in range(len(frame))])
+
+
+@pytest.fixture
+def survey() -> pd.DataFrame:
+    return planted_survey()
 
 
 def codebook(tmp_path: Path, text: str) -> list[str]:
@@ -49,14 +54,56 @@ def codebook(tmp_path: Path, text: str) -> list[str]:
     return ["--set", f"input.codebook={tmp_path}/codebook.yaml"]
 
 
-def test_a_run_writes_a_tree_that_can_be_printed(reclust, survey, warehouse, capfd):
-    status, said = reclust(survey, *QUICK, command="run")
-    assert (status, said.count("error")) == (0, 0)
+ODD = {"a": "a.b", "b": "select", "c": "tick ` and space 🙂"}
+
+
+@pytest.fixture(scope="module")
+def ran(spark, tmp_path_factory) -> Warehouse:
+    """What `reclust run` makes of a survey with odd columns and many exact duplicates."""
+    home = tmp_path_factory.mktemp("ran")
+    survey = planted_survey()
+    halves = [survey[:120], survey[120:]]
+    copies = [half.sample(180, replace=True, random_state=0) for half in halves]
+    frame = pd.concat([*halves, *copies], ignore_index=True).rename(columns=ODD)
+    frame["uid"] = [f"u{i}" for i in range(len(frame))]
+    frame.assign(constant=1.0, nothing=np.nan).to_parquet(home / "survey.parquet")
+    settings = [f"warehouse={home}/warehouse", f"input.path={home}/survey.parquet", "input.id=uid",
+                "zoom.min_cluster_size=.3",
+                "spark.conf.spark.hadoop.fs.s3a.secret.key=hush"]  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main(["run", *(word for setting in settings for word in ("--set", setting)), *QUICK])
+    assert not ended.value.code
+    return Warehouse(spark, f"{home}/warehouse")
+
+
+def test_a_run_writes_a_tree_that_can_be_printed(ran, capfd):
     with pytest.raises(SystemExit):
-        main(["tree", "--set", f"warehouse={warehouse.place}"])
-    printed = capfd.readouterr().out
+        main(["tree", "--set", f"warehouse={ran.place}"])
+    printed, said = capfd.readouterr()
+    assert said.count("error") == 0
     assert [line.split()[0] for line in printed.splitlines()[1:]] == ["/", "/001/", "/002/"]
     assert "50.0%" in printed
+
+
+def test_many_exact_duplicates_are_no_reason_to_fail(ran):
+    assert ran.read(NODES).where("path = '/'").first()["n_children"] == 2
+
+
+def test_odd_columns_are_named_or_left_out_with_a_reason(ran):
+    profile = ran.read(PROFILE).toPandas().set_index("source_column")
+    assert (profile.loc[list(ODD.values()), "kind"] == "numeric").all()
+    assert (profile.loc[["constant", "nothing"], "kind"] == "ignored").all()
+    assert profile.loc[["constant", "nothing"], "dropped_reason"].notna().all()
+    assert ran.read(NODES).count() == 3
+
+
+def test_a_failed_step_leaves_the_last_good_tree_and_says_so(ran, reclust, survey):
+    assert not [row for row in ran.read(RUNS).collect() if "hush" in row.config]
+    before = ran.read(NODES).toPandas()
+    assert reclust(broken(survey, "events"), "--set", f"warehouse={ran.place}")[0] == 3
+    pd.testing.assert_frame_equal(ran.read(NODES).toPandas(), before)
+    failed = ran.read(RUNS).where("status = 'failed'").first()
+    assert failed.stage == "prepare" and "GROUP BY" in failed.error
 
 
 @pytest.mark.parametrize("setting", ["zoom.depth=3", "nonsense=1", "zoom.max_depth=-1"])
@@ -150,38 +197,6 @@ def test_people_who_are_all_alike_are_one_node(reclust, survey, warehouse):
     assert warehouse.read(NODES).toPandas().stop_reason.tolist() == ["no_structure"]
     reasons = warehouse.read(PROFILE).toPandas().set_index("source_column").dropped_reason
     assert reasons[["a", "b", "c"]].str.len().gt(0).all()
-
-
-def test_odd_columns_are_named_or_left_out_with_a_reason(reclust, survey, warehouse):
-    names = {"a": "a.b", "b": "select", "c": "tick ` and space 🙂"}
-    frame = survey.rename(columns=names).assign(constant=1.0, nothing=np.nan)
-    status, _ = reclust(frame, *QUICK)
-    assert status == 0
-    profile = warehouse.read(PROFILE).toPandas().set_index("source_column")
-    assert (profile.loc[list(names.values()), "kind"] == "numeric").all()
-    assert (profile.loc[["constant", "nothing"], "kind"] == "ignored").all()
-    assert profile.loc[["constant", "nothing"], "dropped_reason"].notna().all()
-    assert warehouse.read(NODES).count() == 3
-
-
-def test_many_exact_duplicates_are_no_reason_to_fail(reclust, survey, warehouse):
-    copies = survey.sample(360, replace=True, random_state=0)
-    frame = pd.concat([survey, copies], ignore_index=True)
-    frame["uid"] = [f"u{i}" for i in range(len(frame))]
-    status, _ = reclust(frame, *QUICK, "--set", "zoom.min_cluster_size=.3")
-    assert status == 0
-    assert warehouse.read(NODES).where("path = '/'").first()["n_children"] == 2
-
-
-def test_a_failed_step_leaves_the_last_good_tree_and_says_so(reclust, survey, warehouse):
-    secret = ["--set", "spark.conf.spark.hadoop.fs.s3a.secret.key=hush"]
-    assert reclust(survey, *QUICK, *secret)[0] == 0
-    assert not [row for row in warehouse.read(RUNS).collect() if "hush" in row.config]
-    before = warehouse.read(NODES).toPandas()
-    assert reclust(broken(survey, "events"), *QUICK)[0] == 3
-    pd.testing.assert_frame_equal(warehouse.read(NODES).toPandas(), before)
-    failed = warehouse.read(RUNS).where("status = 'failed'").first()
-    assert failed.stage == "prepare" and "GROUP BY" in failed.error
 
 
 def assert_four_facts(said: str, found: str) -> None:

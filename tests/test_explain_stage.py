@@ -18,7 +18,6 @@ import xgboost
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from reclust_spark.cli import main
 from reclust_spark.config import Config, load_config
 from reclust_spark.explain import stage as explain
 from reclust_spark.explain.stage import read_labels
@@ -238,22 +237,6 @@ def two_trees(zoomed, tmp_path_factory) -> Warehouse:
     return warehouse
 
 
-@pytest.fixture
-def reclust(capfd):
-    """Run a command on a warehouse; return its exit status, what it printed, and what it said."""
-
-    def command(warehouse: Warehouse, *words: str, settings=()) -> tuple[int, str, str]:
-        given = [f"warehouse={warehouse.place}", *settings]
-        options = [word for setting in given for word in ("--set", setting)]
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main([*words, *options])
-        said = capfd.readouterr()
-        return int(ended.value.code or 0), said.out, said.err
-
-    return command
-
-
 def test_every_child_of_a_split_node_is_explained_and_nothing_else(explained):
     nodes = rows_of(explained, NODES)
     splits = set(nodes.path[nodes.n_children > 0])
@@ -390,10 +373,15 @@ def test_explaining_again_keeps_the_analysts_name(limited):
     assert given.author.str.len().gt(0).all()
 
 
-def test_the_first_setting_again_makes_the_first_models_and_only_then_reuses(
-    explained, limited, tmp_path
+def test_the_first_setting_again_makes_the_first_models_whatever_the_order_and_the_partitions(
+    zoomed, explained, limited, tmp_path
 ):
     warehouse = copied(limited, tmp_path)
+    for table in (FEATURES, ASSIGNMENTS):
+        shutil.rmtree(f"{warehouse.place}/{table.name}")
+        mixed = zoomed.read(table, 1).drop(PREPARED, TREE).orderBy(F.rand(7)).repartition(5)
+        warehouse.write_version(table, mixed, 1)
+        assert len(warehouse.read(table).inputFiles()) == 5
     config = config_of(warehouse)
     back = run(explain, warehouse, config)
     assert (back.version, back.reused) == (1, False), "the rows that were there are gone"
@@ -402,17 +390,6 @@ def test_the_first_setting_again_makes_the_first_models_and_only_then_reuses(
     again = run(explain, warehouse, config)
     assert again.reused and last_run(warehouse, "explain").status == "reused"
     assert [warehouse.delta_version(table) for table in (*WRITTEN, METRICS)] == before
-
-
-def test_the_models_are_the_same_whatever_the_order_and_the_partitions(zoomed, explained, tmp_path):
-    warehouse = copied(zoomed, tmp_path)
-    for table in (FEATURES, ASSIGNMENTS):
-        shutil.rmtree(f"{warehouse.place}/{table.name}")
-        mixed = zoomed.read(table, 1).drop(PREPARED, TREE).orderBy(F.rand(7)).repartition(5)
-        warehouse.write_version(table, mixed, 1)
-        assert len(warehouse.read(table).inputFiles()) == 5
-    assert not run(explain, warehouse, config_of(warehouse)).reused
-    same_tables(warehouse, explained)
 
 
 def same_tables(one: Warehouse, other: Warehouse) -> None:

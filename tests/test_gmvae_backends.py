@@ -193,7 +193,7 @@ with connect(config) as warehouse:
 """
 
 
-def test_executors_train_together_each_task_with_the_gpu_that_spark_gave_it(tmp_path):
+def test_executors_train_together_each_task_with_the_gpu_that_spark_gave_it(tmp_path, short_lived):
     """Two executors of two tasks: in each of them one has GPU 4, the other GPU 7."""
     finder = tmp_path / "discover"
     finder.write_text("""#!/bin/sh\necho '{"name": "gpu", "addresses": ["4", "7"]}'\n""")
@@ -210,7 +210,7 @@ def test_executors_train_together_each_task_with_the_gpu_that_spark_gave_it(tmp_
         [sys.executable, "-c", CLUSTER, f"warehouse={tmp_path}/w",
          "spark.master=local-cluster[2,2,1024]", *settings],
         capture_output=True, text=True, timeout=500, cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=short_lived,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     seen = eval(ended.stdout)

@@ -17,7 +17,6 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyspark.sql import functions as F
 
-from reclust_spark.cli import main
 from reclust_spark.explain import stage as explain
 from reclust_spark.onevsall.predict import digest_of
 from reclust_spark.score import stage as score
@@ -87,16 +86,14 @@ def exported(explained, tmp_path_factory):
 
 
 @pytest.fixture
-def reclust(capfd, tmp_path):
+def score_it(reclust, tmp_path):
     """Score a frame; return the exit status, and what was said on standard error."""
 
     def command(warehouse: Warehouse, people: pd.DataFrame, *more: str) -> tuple[int, str]:
         people.to_parquet(tmp_path / "people.parquet")
         settings = settings_of(warehouse, f"score.input={tmp_path}/people.parquet", *more)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(["score", *(word for setting in settings for word in ("--set", setting))])
-        return int(ended.value.code or 0), capfd.readouterr().err
+        status, _, said = reclust(warehouse, "score", settings=settings)
+        return status, said
 
     return command
 
@@ -233,11 +230,22 @@ def messy(survey: pd.DataFrame) -> pd.DataFrame:
     ).reindex(columns=sorted([*people.columns, "when", "notes", "many"], reverse=True))
 
 
+def assert_left_out_is_said_once(people, batch, said):
+    """No answer of these is an error: it is left out of account, and that is said."""
+    extra, unknown, silent = said
+    assert "3 columns are no questions of the tree and are ignored" in extra
+    assert all(name in extra for name in ("when", "notes", "many")) and "vote" not in extra
+    assert "'town' holds unknown levels (1 rows, such as 'atlantis')" in unknown
+    assert "1 people gave no answer" in silent
+    assert batch.loc[people.uid[5]].tolist() == ["/", 0, True, 1.0]
+
+
 def test_table_function_and_export_place_people_alike(
     spark, explained, survey, place, exported, tmp_path
 ):
     people = messy(survey)
-    batch, _ = place(people)
+    batch, said = place(people)
+    assert_left_out_is_said_once(people, batch, said)
     assert len(batch) == len(people) and batch.path.nunique() > 3
     assert batch.is_noise.any() and not batch.is_noise.all()
     score.register(spark, explained.place)
@@ -252,17 +260,6 @@ def test_table_function_and_export_place_people_alike(
     for found in (by_function, by_pandas, by_arrow):
         found = found.set_index("uid").sort_index().rename_axis("row_id")
         pd.testing.assert_frame_equal(found[PLACE], batch)
-
-
-def test_what_is_left_out_of_account_is_said_once(survey, place):
-    people = messy(survey)
-    batch, said = place(people)
-    extra, unknown, silent = said
-    assert "3 columns are no questions of the tree and are ignored" in extra
-    assert all(name in extra for name in ("when", "notes", "many")) and "vote" not in extra
-    assert "'town' holds unknown levels (1 rows, such as 'atlantis')" in unknown
-    assert "1 people gave no answer" in silent
-    assert batch.loc[people.uid[5]].tolist() == ["/", 0, True, 1.0]
 
 
 def test_a_csv_is_scored_as_the_same_table_in_parquet(survey, expected, place, tmp_path):
@@ -298,11 +295,13 @@ MISFITS = [
 
 @pytest.mark.parametrize(("how", "told"), MISFITS, ids=[how for how, _ in MISFITS])
 def test_what_does_not_fit_is_refused_where_that_is_wished(
-    how, told, refusing, survey, reclust, tmp_path
+    how, told, refusing, survey, score_it, tmp_path, caplog
 ):
     more = ["score.unknown=error"] + ([other_codebook(tmp_path)] if how == "other unit" else [])
-    status, said = reclust(refusing, changed(survey, how), *more)
+    with caplog.at_level(logging.WARNING, LOG):
+        status, said = score_it(refusing, changed(survey, how), *more)
     assert status == 3
+    assert not [text for text in caplog.messages if "no questions of the tree" in text]
     assert_four_facts(said, f"column {told}")
     assert "score.unknown=missing" in said
     assert not refusing.exists(SCORES.name), "nothing is written"
@@ -325,13 +324,6 @@ def test_what_does_not_fit_is_taken_for_no_answer_else(survey, place, tmp_path):
     without, warned = place(gone)
     assert not warned
     pd.testing.assert_frame_equal(places, without)
-
-
-def test_a_column_in_another_unit_is_not_called_no_question(survey, refusing, reclust, caplog):
-    more = ["score.unknown=error", other_codebook(Path(refusing.place))]
-    with caplog.at_level(logging.WARNING, LOG):
-        assert reclust(refusing, survey, *more)[0] == 3
-    assert not [text for text in caplog.messages if "no questions of the tree" in text]
 
 
 def test_numbers_in_other_units_are_taken_for_no_answer(survey, place, exported):
@@ -371,8 +363,8 @@ def broken(survey: pd.DataFrame, how: str) -> pd.DataFrame:
         ("negative weight", "weight column 'w': 1 rows hold no number"),
     ],
 )
-def test_a_table_that_cannot_be_scored_ends_with_3(how, found, refusing, survey, reclust):
-    status, said = reclust(refusing, broken(survey, how))
+def test_a_table_that_cannot_be_scored_ends_with_3(how, found, refusing, survey, score_it):
+    status, said = score_it(refusing, broken(survey, how))
     assert status == 3
     assert_four_facts(said, found)
     assert not refusing.exists(SCORES.name), "nothing is written"
@@ -400,7 +392,7 @@ def damaged(models: pd.DataFrame, how: str) -> tuple[pd.DataFrame, str]:
 @pytest.mark.parametrize(
     "how", ["missing", "truncated", "pickle", "pickle with its digest", "another's"]
 )
-def test_a_model_that_cannot_be_used_is_named(how, explained, survey, reclust, tmp_path):
+def test_a_model_that_cannot_be_used_is_named(how, explained, survey, score_it, tmp_path):
     warehouse = copied(explained, tmp_path)
     folder = Path(warehouse.place, MODELS.name)
     table = DeltaTable(folder).to_pyarrow_table()
@@ -410,7 +402,7 @@ def test_a_model_that_cannot_be_used_is_named(how, explained, survey, reclust, t
     write_deltalake(folder, rows, partition_by=[TREE])
     read_at = json.loads(last_run(warehouse, "explain").output_versions)[MODELS.name]
     assert read_at == DeltaTable(folder).version(), "what is read is what was damaged"
-    status, said = reclust(warehouse, survey)
+    status, said = score_it(warehouse, survey)
     assert status == 3
     assert_four_facts(said, f"the model of {path}")
     assert str(folder) in said and "reclust explain" in said

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import functions as F
 
 from reclust_spark import zoom_array
+from reclust_spark.config import load_config
 from reclust_spark.prepare import stage as prepare
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
@@ -20,6 +20,7 @@ from reclust_spark.warehouse.names import (
     METRICS,
     NODES,
     RUNS,
+    SCORES,
     TREE,
 )
 from reclust_spark.warehouse.runs import Ledger
@@ -41,9 +42,9 @@ def people() -> pd.DataFrame:
     return frame.assign(person=[f"p{i}" for i in range(len(frame))])
 
 
-@pytest.fixture
-def survey(people, tmp_path):
-    path = tmp_path / "survey.parquet"
+@pytest.fixture(scope="module")
+def survey(people, tmp_path_factory):
+    path = tmp_path_factory.mktemp("survey") / "survey.parquet"
     people.to_parquet(path)
     return (f"input.path={path}", "input.id=person")
 
@@ -53,6 +54,19 @@ def expected(people):
     """The tree in memory, of the features that prepare makes of these numbers."""
     values = people.drop(columns="person").to_numpy()
     return zoom_array(values, people.person, n_neighbors=15, n_epochs=100, max_depth=2)
+
+
+@pytest.fixture(scope="module")
+def built(spark, survey, tmp_path_factory) -> tuple[Warehouse, int]:
+    """A warehouse with a tree of the survey, and its version."""
+    warehouse = Warehouse(spark, f"{tmp_path_factory.mktemp('built')}/warehouse")
+    config = config_of(warehouse, survey)
+    return warehouse, build(warehouse, config, Ledger(warehouse, config)).version
+
+
+def config_of(warehouse, survey, *more):
+    settings = [f"warehouse={warehouse.place}", *survey, *QUICK, *more]
+    return load_config(settings=settings, environment={})
 
 
 def build(warehouse, config, ledger):
@@ -71,16 +85,13 @@ def same_tree(warehouse, version, expected):
     return tree_hash(places) == tree_hash(expected.assignments)
 
 
-def test_the_tables_hold_the_tree_of_the_notebook(
-    warehouse, make_config, make_ledger, survey, expected
-):
-    config = make_config(*survey, *QUICK)
-    result = build(warehouse, config, make_ledger(config))
-    nodes = read(warehouse, NODES, result.version)
+def test_the_tables_hold_the_tree_of_the_notebook(built, expected):
+    warehouse, version = built
+    nodes = read(warehouse, NODES, version)
     pd.testing.assert_frame_equal(nodes, expected.nodes, check_dtype=False)
-    places = read(warehouse, ASSIGNMENTS, result.version).sort_values("row_id", ignore_index=True)
+    places = read(warehouse, ASSIGNMENTS, version).sort_values("row_id", ignore_index=True)
     pd.testing.assert_frame_equal(places, expected.assignments, check_dtype=False)
-    maps = read(warehouse, EMBEDDINGS, result.version)
+    maps = read(warehouse, EMBEDDINGS, version)
     pd.testing.assert_frame_equal(maps, expected.embeddings, check_dtype=False)
     left = {path.name for path in Path(warehouse.place).iterdir()}
     assert not {name for name in left if name.startswith("_")}, "nothing is left behind"
@@ -88,16 +99,20 @@ def test_the_tables_hold_the_tree_of_the_notebook(
     assert {row.path for row in fits.collect()} == set(nodes.path[nodes.engine.notna()])
 
 
-@pytest.mark.parametrize("n_partitions", [1, 16])
-def test_partitions_order_and_waves_do_not_matter(
-    n_partitions, spark, warehouse, make_config, make_ledger, people, tmp_path, expected
-):
-    shuffled = people.sample(frac=1, random_state=n_partitions)
+def test_partitions_order_waves_and_a_catalog_do_not_matter(spark, people, tmp_path, expected):
     path = f"{tmp_path}/shuffled"
-    spark.createDataFrame(shuffled).repartition(n_partitions).write.parquet(path)
-    config = make_config(f"input.path={path}", "input.id=person", IN_WAVES, *QUICK)
-    result = build(warehouse, config, make_ledger(config))
+    shuffled = people.sample(frac=1, random_state=16)
+    spark.createDataFrame(shuffled).repartition(16).write.parquet(path)
+    warehouse = Warehouse(spark, "survey_trees")
+    config = config_of(warehouse, (f"input.path={path}", "input.id=person"), IN_WAVES)
+    result = build(warehouse, config, Ledger(warehouse, config))
     assert same_tree(warehouse, result.version, expected)
+    assert spark.table("survey_trees.nodes").count() == len(expected.nodes)
+    assert not [
+        table.name for table in spark.catalog.listTables("survey_trees") if "staging" in table.name
+    ]
+    assert build(warehouse, config, Ledger(warehouse, config)).reused
+    spark.sql("DROP SCHEMA survey_trees CASCADE")
 
 
 KILLED = """
@@ -120,13 +135,14 @@ with connect(config, ["zoom"]) as warehouse:
 
 
 def test_a_killed_run_goes_on_after_its_last_wave(
-    warehouse, make_config, make_ledger, survey, expected, tmp_path
+    warehouse, make_config, make_ledger, survey, expected, tmp_path, short_lived
 ):
     place, master = f"warehouse={tmp_path}/warehouse", "spark.master=local[1]"
     settings = [place, master, *survey, IN_WAVES, *QUICK]
     killed = subprocess.run(
-        [sys.executable, "-c", KILLED, *settings], capture_output=True, text=True, timeout=300
-    )
+        [sys.executable, "-c", KILLED, *settings], capture_output=True, text=True, timeout=300,
+        env=short_lived,
+    )  # fmt: skip
     assert killed.stdout == "after wave 1\n", killed.stderr
     assert killed.returncode == -9
     assert not warehouse.exists(NODES.name), "no tree is visible before all of it is there"
@@ -140,86 +156,45 @@ def test_a_killed_run_goes_on_after_its_last_wave(
     assert same_tree(warehouse, result.version, expected)
 
 
-BUILD = """
-import sys
-from reclust_spark.config import load_config
-from reclust_spark.pipeline import connect
-from reclust_spark.prepare import stage as prepare
-from reclust_spark.warehouse.runs import Ledger
-from reclust_spark.zoom import stage as zoom
-
-config = load_config(settings=sys.argv[1:])
-with connect(config, ["zoom"]) as warehouse:
-    ledger = Ledger(warehouse, config)
-    zoom.run(warehouse, config, ledger, prepare.run(warehouse, config, ledger).version)
-"""
-
-
-def test_the_cluster_does_not_matter(warehouse, survey, expected, tmp_path):
+def test_neither_the_cluster_nor_spark_submit_matters(
+    spark, survey, expected, tmp_path, short_lived
+):
     """A process of its own: one process holds one Spark context. Two workers are two JVMs."""
-    place, at = f"warehouse={tmp_path}/warehouse", "spark.master=local-cluster[2,1,1024]"
-    settings = [place, at, *survey, IN_WAVES, *QUICK]
+    warehouse = Warehouse(spark, f"{tmp_path}/warehouse")
+    brief = ("explain.n_estimators=1", "explain.max_depth=1")
+    settings = [f"warehouse={warehouse.place}", *survey, IN_WAVES, *QUICK, *brief]
+    words = [word for setting in settings for word in ("--set", setting)]
+    submit = Path(sys.executable).with_name("spark-submit")
+    command = [submit, "--master", "local-cluster[2,1,1024]", "jobs/run.py", *words]
     done = subprocess.run(
-        [sys.executable, "-c", BUILD, *settings], capture_output=True, text=True, timeout=500
+        command, capture_output=True, text=True, timeout=500, cwd=ROOT, env=short_lived
     )
     assert done.returncode == 0, done.stderr
     assert same_tree(warehouse, 1, expected)
+    assert warehouse.read(SCORES, 1).count() == len(expected.assignments)
 
 
-def test_the_same_input_and_settings_reuse_the_tree(warehouse, make_config, make_ledger, survey):
-    config = make_config(*survey, *QUICK)
-    first = build(warehouse, config, make_ledger(config))
+def test_the_same_input_and_settings_reuse_the_tree_and_others_replace_a_half_written_one(
+    built, survey, expected
+):
+    warehouse, first = built
+    config = config_of(warehouse, survey)
     written = (NODES, ASSIGNMENTS, FEATURES)
     before = [warehouse.delta_version(table) for table in written]
-    again = build(warehouse, config, make_ledger(config))
-    assert again.reused and again.version == first.version
+    again = build(warehouse, config, Ledger(warehouse, config))
+    assert again.reused and again.version == first
     assert before == [warehouse.delta_version(table) for table in written]
     statuses = warehouse.read(RUNS).where("stage = 'zoom'").orderBy("finished_at").collect()
     assert [row.status for row in statuses] == ["complete", "reused"]
-    shallow = make_config(*survey, *QUICK, "zoom.max_depth=1")
-    other = build(warehouse, shallow, make_ledger(shallow))
-    assert (other.version, other.reused) == (first.version + 1, False)
-    assert warehouse.read(NODES, first.version).count() > warehouse.read(NODES, 2).count()
-    assert warehouse.read(FEATURES).select("prepare_version").distinct().count() == 1
-    cut_otherwise = make_config(*survey, *QUICK, "zoom.inline_rows=1")
-    assert build(warehouse, cut_otherwise, make_ledger(cut_otherwise)).reused
-
-
-def test_a_half_written_version_is_replaced(
-    spark, warehouse, make_config, make_ledger, survey, expected
-):
     half = node_rows([Node("/", 1, 1.0, None, "nobody", 0, "too_small")])
-    warehouse.write_version(NODES, warehouse.local(NODES, half), 1)
-    config = make_config(*survey, *QUICK)
-    result = build(warehouse, config, make_ledger(config))
-    assert result.version == 1
-    nodes = warehouse.read(NODES, 1)
-    assert nodes.count() == len(expected.nodes)
-    assert nodes.where(F.col("medoid_row_id") == "nobody").isEmpty()
-
-
-def test_a_catalog_schema_can_be_the_warehouse(spark, make_config, survey, expected):
-    config = make_config(*survey, *QUICK, "warehouse=survey_trees")
-    warehouse = Warehouse(spark, config.warehouse)
-    result = build(warehouse, config, Ledger(warehouse, config))
-    assert same_tree(warehouse, result.version, expected)
-    assert spark.table("survey_trees.nodes").count() == len(expected.nodes)
-    assert not [
-        table.name for table in spark.catalog.listTables("survey_trees") if "staging" in table.name
-    ]
-    assert build(warehouse, config, Ledger(warehouse, config)).reused
-    spark.sql("DROP SCHEMA survey_trees CASCADE")
-
-
-def test_spark_submit_runs_the_jobs(
-    warehouse, make_config, make_ledger, survey, expected, tmp_path
-):
-    config = make_config(*survey, *QUICK)
-    prepare.run(warehouse, config, make_ledger(config))
-    settings = [f"warehouse={tmp_path}/warehouse", *survey, *QUICK]
-    words = [word for setting in settings for word in ("--set", setting)]
-    submit = Path(sys.executable).with_name("spark-submit")
-    command = [submit, "--master", "local[2]", "jobs/zoom.py", *words]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert same_tree(warehouse, 1, expected)
+    warehouse.write_version(NODES, warehouse.local(NODES, half), first + 1)
+    shallow = config_of(warehouse, survey, "zoom.max_depth=1")
+    other = build(warehouse, shallow, Ledger(warehouse, shallow))
+    assert (other.version, other.reused) == (first + 1, False)
+    nodes = read(warehouse, NODES, other.version)
+    assert set(nodes.path) == {path for path in expected.nodes.path if path.count("/") <= 2}
+    assert len(nodes) < len(expected.nodes) and not (nodes.medoid_row_id == "nobody").any()
+    assert len(read(warehouse, NODES, first)) == len(expected.nodes)
+    assert warehouse.read(FEATURES).select("prepare_version").distinct().count() == 1
+    cut_otherwise = config_of(warehouse, survey, "zoom.inline_rows=1")
+    assert build(warehouse, cut_otherwise, Ledger(warehouse, cut_otherwise)).reused

@@ -32,6 +32,13 @@ enable_compile_cache()
 
 MakeConfig = Callable[..., Config]
 
+INTERPRETED = ("wholeStage=false", "factoryMode=NO_CODEGEN")
+"""A query of a test runs once: compiling its code takes longer than what it saves.
+
+Queries whose code is compiled, as usual, are those of the processes that tests start, and of a
+table of many columns.
+"""
+
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
@@ -42,6 +49,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.master=local[2]",
             f"spark.conf.spark.sql.warehouse.dir={home}/catalog",
             "spark.conf.spark.driver.memory=2g",
+            *(f"spark.conf.spark.sql.codegen.{setting}" for setting in INTERPRETED),
         ],
         environment={},
     ).spark

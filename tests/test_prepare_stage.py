@@ -1,6 +1,6 @@
 """`reclust prepare` on Spark: every source, every complaint, the same result however it is cut."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +41,18 @@ QUESTIONS = ["likert", "town", "height"]
 SETTINGS = ("input.id=uid", "input.outside=[age, when]", "input.weight=w")
 
 Prepare = Callable[..., Result]
+
+
+@pytest.fixture
+def compiled(spark: SparkSession) -> Iterator[None]:
+    """Let Spark compile the code of queries, as it does outside of tests."""
+    settings = {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"}
+    before = {name: spark.conf.get(name) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    yield
+    for name, value in before.items():
+        spark.conf.set(name, value)
 
 
 @pytest.fixture
@@ -167,7 +179,7 @@ def test_rows_that_are_all_alike_are_no_error(
 
 
 def test_wide_tables_and_scaling_none(
-    tmp_path: Path, warehouse: Warehouse, prepare: Prepare
+    tmp_path: Path, warehouse: Warehouse, prepare: Prepare, compiled: None
 ) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 800)).astype(np.uint8)
     frame = pd.DataFrame(pixels, columns=[f"p{i}" for i in range(800)])

@@ -15,7 +15,7 @@ from reclust_spark.warehouse.runs import Ledger, Result
 from reclust_spark.warehouse.session import named_failures, session
 from reclust_spark.warehouse.tables import Warehouse, check_place
 
-STEPS = ("prepare", "zoom", "explain", "score", "report")
+STEPS = ("prepare", "zoom", "explain", "score", "crosstab", "report")
 PACKAGES = {TRAIN_GMVAE: "gmvae"}
 """Where a step's stage.py lies, where that is not its own name."""
 GMVAE_NEEDS = ("torch", "safetensors")
@@ -28,11 +28,14 @@ Listener = Callable[[str], None]
 def steps_of(config: Config) -> tuple[str, ...]:
     """Return the steps of `reclust run`.
 
-    The GMVAE is trained where it is to split the root.
+    The GMVAE is trained where it is to split the root; outside questions are answered where there
+    are any.
     """
+    asked = bool(config.input.outside or config.crosstab.input)
+    steps = tuple(step for step in STEPS if step != "crosstab" or asked)
     if config.zoom.engine == "gmvae":
-        return (STEPS[0], TRAIN_GMVAE, *STEPS[1:])
-    return STEPS
+        return (steps[0], TRAIN_GMVAE, *steps[1:])
+    return steps
 
 
 def run_steps(config: Config, steps: Sequence[str], say: Listener = lambda line: None) -> None:

@@ -14,6 +14,7 @@ from deltalake import DeltaTable
 from pyspark.sql import SparkSession
 
 from reclust_spark.config import load_config
+from reclust_spark.crosstab import stage as crosstab
 from reclust_spark.explain import stage as explain
 from reclust_spark.gmvae import stage as gmvae
 from reclust_spark.prepare import stage as prepare
@@ -21,11 +22,9 @@ from reclust_spark.research.stage import add_note
 from reclust_spark.score import stage as score
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
-    CROSSTABS,
     EMBEDDINGS,
     FEATURE_MAP,
     FEATURES,
-    MEAN,
     NODES,
     TABLES,
     Table,
@@ -64,13 +63,9 @@ def built(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Iter
     )
     warehouse = Warehouse(spark, config.warehouse)
     ledger = Ledger(warehouse, config)
-    for stage in (prepare, gmvae, zoom, explain, score):
+    for stage in (prepare, gmvae, zoom, explain, score, crosstab):
         stage.run(warehouse, config, ledger)
     add_note(warehouse, None, SUBTREE, "far from everyone")
-    cell = {"path": SUBTREE, "question": "age", "question_text": "age", "by_question": ""}
-    cell |= {"by_level": "", "level": "", "statistic": MEAN, "value": 41.5, "suppressed": False}
-    cell |= {"input_table": "outside", "run_id": ledger.run_id}
-    warehouse.write_version(CROSSTABS, warehouse.local(CROSSTABS, [cell]), 1)
     yield warehouse
 
 

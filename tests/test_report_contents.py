@@ -187,8 +187,8 @@ def row(path, level, order, by=("", "", None), value=0.5, statistic="share"):
         "path": path, "question": "vote", "question_text": "Voted for?", "level": level,
         "level_order": order, "by_question": by_question, "by_text": by_question.title(),
         "by_level": by_level, "by_order": by_order, "statistic": statistic, "value": value,
-        "population_value": 0.4, "index": 125.0, "ci_low": 0.4, "ci_high": 0.6, "n": 100,
-        "n_eff": 90.0, "q_value": 0.01, "suppressed": value is None,
+        "population_value": 0.4, "index": 125.0, "ci_low": 0.4, "ci_high": 0.6, "confidence": 0.9,
+        "n": 100, "n_eff": 90.0, "q_value": 0.01, "suppressed": value is None,
         "input_table": "s3a://bucket/usage.parquet",
     }  # fmt: skip
 
@@ -208,6 +208,7 @@ def test_outside_questions_keep_the_order_of_their_levels():
     assert alone.cells[CellKey("/001/", "", "never", "share")].index100 == 125
     assert crossed.by_levels == ("Ohio", "Utah")
     assert (crossed.by_text, crossed.input_table) == ("State", "usage.parquet")
+    assert alone.confidence == 0.9
     assert outside_of([]) == ()
 
 

@@ -295,8 +295,8 @@ def crossed() -> list[dict]:
     whole = {
         "question": "votetrump", "question_text": "For whom did you vote?", "by_question": "",
         "by_text": "", "by_level": "", "statistic": "share", "population_value": 0.4,
-        "ci_low": 0.2, "ci_high": 0.6, "index": 100.0, "n": 100, "n_eff": 90.0, "p_value": 0.5,
-        "suppressed": False, "input_table": "outside", "run_id": "r",
+        "ci_low": 0.2, "ci_high": 0.6, "confidence": 0.95, "index": 100.0, "n": 100,
+        "n_eff": 90.0, "p_value": 0.5, "suppressed": False, "input_table": "outside", "run_id": "r",
     }  # fmt: skip
     rows = []
     for number, path in enumerate(("/", "/001/", "/002/")):

@@ -74,7 +74,7 @@ from reclust_spark.warehouse.source import Source, open_source
 from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "crosstab"
-STEP_VERSION = 1
+STEP_VERSION = 2
 _WEIGHT = "\0weight"
 """No column's name."""
 _STEP = len(child(ROOT, 1)) - len(ROOT)
@@ -472,6 +472,7 @@ class _Crossing:
         )
         frame = self.warehouse.spark.createDataFrame(rows).select(
             *ROWS.names,
+            F.lit(self.options.confidence).alias("confidence"),
             F.lit(self.outside.name).alias("input_table"),
             F.lit(self.outside.version).alias("input_version"),
             F.lit(run_id).alias("run_id"),

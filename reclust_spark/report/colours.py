@@ -64,7 +64,7 @@ def colour_of(path: str) -> str:
     for level, number in enumerate(numbers[1:], start=1):
         # neighbours in number are far apart in lightness: the golden ratio never comes back
         place = (number * 0.6180339887) % 1.0
-        reach = span / level
+        reach = span / max(1.0, level - 0.5)
         middle = 0.5 * (_DARKEST + _LIGHTEST) if level == 1 else colour.lightness
         colour = _Lch(
             _within(middle + (place - 0.5) * reach),

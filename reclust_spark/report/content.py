@@ -241,6 +241,8 @@ class Outside:
     cells : mapping of CellKey to Cell
     input_table : str
         Where the answers come from.
+    confidence : float
+        Of the intervals.
     """
 
     question: str
@@ -252,6 +254,7 @@ class Outside:
     by_levels: tuple[str, ...]
     cells: Mapping[CellKey, Cell]
     input_table: str = ""
+    confidence: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -321,9 +324,11 @@ CONDITIONAL = (
     "Intervals and tests take the clusters as given: what another sample would have found as "
     "clusters is not in them."
 )
+DIFFERS = 0.05
+"""The false-discovery rate up to which a cell is marked as different."""
 DISCOVERY = (
     "A cluster is marked as different where its false-discovery rate (Benjamini and Hochberg, over "
-    "all cells of the question) is at most 5 %."
+    f"all cells of the question) is at most {100 * DIFFERS:.0f} %."
 )
 HIDDEN = "Cells of few people are not shown, nor those from which they could be worked out."
 

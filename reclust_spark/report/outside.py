@@ -49,6 +49,7 @@ def _outside(rows: Sequence[Row]) -> Outside:
         _ordered(rows, "by_level", "by_order"),
         cells,
         first["input_table"].rstrip("/").rpartition("/")[2],
+        first["confidence"],
     )
 
 

@@ -24,7 +24,6 @@ OUTSIDE_CELLS = 150_000
 
 _NO_SHORT, _NO_BYTE = 0xFFFF, 0xFF
 _SHOWN, _SUPPRESSED, _DIFFERENT = 1, 2, 4
-_DISCOVERY = 0.05
 
 Json = dict[str, Any]
 
@@ -210,7 +209,7 @@ def _outside(asked: Outside, paths: list[str], texts: _Texts) -> Json:
         if cell.suppressed or cell.value is None:
             marks[at] = _SUPPRESSED if cell.suppressed else 0
             continue
-        is_different = cell.q is not None and cell.q <= _DISCOVERY
+        is_different = cell.q is not None and cell.q <= content.DIFFERS
         marks[at] = _SHOWN | (_DIFFERENT if is_different else 0)
         value[at], low[at], high[at], q[at] = (
             np.nan if figure is None else figure
@@ -225,6 +224,7 @@ def _outside(asked: Outside, paths: list[str], texts: _Texts) -> Json:
         "by_question": texts.place(asked.by_question),
         "by_text": texts.place(asked.by_text),
         "is_share": SHARE in asked.statistics,
+        "confidence": asked.confidence,
         "statistics": list(asked.statistics),
         "levels": texts.places(asked.levels),
         "by_levels": texts.places(asked.by_levels),

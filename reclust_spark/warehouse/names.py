@@ -420,6 +420,7 @@ CROSSTABS = Table(
         "index": "double",
         "ci_low": "double",
         "ci_high": "double",
+        "confidence": "double",
         "n": "bigint",
         "n_eff": "double",
         "p_value": "double",

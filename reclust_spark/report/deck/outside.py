@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from reclust_spark.paths import ROOT
 from reclust_spark.report.colours import colour_of
-from reclust_spark.report.content import Cell, CellKey, Cluster, Outside, name_of
+from reclust_spark.report.content import DIFFERS, Cell, CellKey, Cluster, Outside, name_of
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.charts import FOOT, Bars, Series, bars
 from reclust_spark.report.deck.deck import CHIP, GUTTER, Deck, chip, name_of_cluster, rows_in
@@ -252,9 +252,9 @@ def _note(page: Page, box: Box, outside: Outside, left: int) -> None:
     is_share = SHARE in outside.statistics
     shape = "bars" if is_share else "dots"
     words = (
-        f"Lines: confidence intervals. ▲ ▼ and full {shape}: differs from the rest "
-        f"(false-discovery rate at most 5 %); empty {shape}: may be chance. "
-        f"“{FEW}”: not shown, so that nobody can be made out."
+        f"Lines: {100 * outside.confidence:.3g} % intervals. ▲ ▼ and full {shape}: differs from "
+        f"the rest (false-discovery rate at most {100 * DIFFERS:.0f} %); empty {shape}: may be "
+        f"chance. “{FEW}”: not shown, so that nobody can be made out."
     )
     if left:
         words += f" The {left} smallest clusters are in the workbook."

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from reclust_spark.explain.describe import EXTREMES, HIGHER, LOWER, MIDDLE
 from reclust_spark.explain.label import shortened
 from reclust_spark.paths import ROOT, parent
-from reclust_spark.report.content import STOP_WORDS, Answer, Cell, Cluster, Report, name_of
+from reclust_spark.report.content import (
+    DIFFERS,
+    STOP_WORDS,
+    Answer,
+    Cell,
+    Cluster,
+    Report,
+    name_of,
+)
 from reclust_spark.report.deck.fit import Paragraph, Run, bold, muted, say
 
 UNKNOWN = "unknown"
@@ -178,10 +186,6 @@ def _stability(value: float | None) -> str:
 
 def _figure(value: float | None, form: str) -> str:
     return UNKNOWN if value is None else format(value, form)
-
-
-DIFFERS = 0.05
-"""The false-discovery rate at which a cell is marked: `content.DISCOVERY` says so."""
 
 
 def differs(cell: Cell | None) -> bool:

@@ -11,6 +11,7 @@ const asked = report.outside.map((packed) => ({
   byQuestion: text(packed.by_question),
   byText: text(packed.by_text),
   isShare: packed.is_share,
+  confidence: `${Number((100 * packed.confidence).toPrecision(3))} %`,
   statistics: packed.statistics,
   levels: packed.levels.map(text),
   byLevels: packed.by_levels.map(text),

@@ -136,13 +136,14 @@ function legend(one) {
   const everyone = one.byQuestion === "" ? "everyone" : "everyone of the same second answer";
   const mark = (name, said) => make("span", null, make("i", { class: `mark ${name}` }), said);
   return make("p", { class: "legend" },
-    mark("filled", "differs from the rest (q ≤ .05)"), mark("open", "does not"), mark("diamond", everyone));
+    mark("filled", "differs from the rest (q ≤ .05)"), mark("open", "does not"), mark("diamond", everyone),
+    make("span", null, `line: ${one.confidence} interval`));
 }
 
 // Rows of cells as a plot, and the same as a table.
 function intervals(one, rows, who) {
   const frame = rowsPlot(rows.map((row) => intervalLabel(one, row)), OUTSIDE_ROW,
-    `${who}: values with intervals; the table below says the same.`);
+    `${who}: values with ${one.confidence} intervals; the table below says the same.`);
   plots.whenSeen(frame.element, () => drawIntervals(frame, one, rows));
   return [frame.element, make("details", { class: "as-table" },
     make("summary", null, "As a table"), cellTable(one, rows, who))];
@@ -210,7 +211,7 @@ function intervalOf(one, cell) {
 }
 
 function cellTable(one, rows, who) {
-  const heads = ["", "here", "interval", "everyone", "index", "people (effective)", "differs"];
+  const heads = ["", "here", `${one.confidence} interval`, "everyone", "index", "people (effective)", "differs"];
   const body = rows.map(({ name, cell }) => {
     const head = make("th", { scope: "row" }, name.cloneNode(true));
     if (!cell.isShown) {

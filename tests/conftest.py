@@ -54,6 +54,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
         environment={},
     ).spark
     session = open_session(options, tuple(WARM_MODULES.values()))
+    # of every table that a test has written, Delta would keep megabytes of plans for an hour
+    session._jvm.java.lang.System.setProperty("delta.log.cacheSize", "40")
     yield session
     session.stop()
 

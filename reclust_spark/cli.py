@@ -104,8 +104,7 @@ def crosstab(
         run_steps(resolved, ("crosstab",), say)
         tree = choose_tree(warehouse, resolved.tree_version)
         rows = read_crosstabs(warehouse, tree.version, deepest=DEPTH)
-    options = resolved.crosstab
-    for part in crosstab_parts(rows, options.questions, options.by):
+    for part in crosstab_parts(rows, resolved.crosstab):
         _print(part)
 
 

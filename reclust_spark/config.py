@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -196,6 +197,9 @@ class CrosstabOptions(_Section):
     id: str | None = Field(None, description="its id column; input.id where not given")
     questions: Columns = Field([], description="its columns to cross; none: all")
     by: Columns = Field([], description="second questions, each crossed with each question")
+    crossed: dict[str, Columns] = Field(
+        {}, description="second questions of some, where these are asked: {vote: [state, income]}"
+    )
     strata: str | None = Field(None, description="its column of the sample's strata")
     clusters: str | None = Field(
         None, description="its column of the sample's primary sampling units"
@@ -205,6 +209,17 @@ class CrosstabOptions(_Section):
     max_levels: int = Field(
         60, ge=2, description="a text with more different answers is no question"
     )
+
+    def seconds_of(self, question: str) -> tuple[str, ...]:
+        """Return what a question is crossed with, each once and never itself."""
+        seconds = dict.fromkeys([*self.by, *self.crossed.get(question, ())])
+        return tuple(name for name in seconds if name != question)
+
+    @property
+    def named(self) -> tuple[str, ...]:
+        """All columns that are named as questions, first or second, each once."""
+        pairs = chain.from_iterable((first, *second) for first, second in self.crossed.items())
+        return tuple(dict.fromkeys([*self.questions, *self.by, *pairs]))
 
 
 class ReportOptions(_Section):

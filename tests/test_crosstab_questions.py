@@ -121,6 +121,12 @@ def test_all_columns_are_asked_but_those_of_the_sample():
     assert names == ["a", "b"]
     pairs = pairs_of(names, options)
     assert [tuple(pair) for pair in pairs] == [(0, None), (0, 1), (1, None)], "b is not by itself"
+    some = CrosstabOptions(questions=["a"], crossed={"a": ["b", "a"], "psu": ["b"]}, by="stratum")
+    names = columns_of("t", fields, some)
+    assert names == ["a", "stratum", "b"]
+    assert [tuple(pair) for pair in pairs_of(names, some)] == [(0, None), (0, 1), (0, 2)]
+    with pytest.raises(InputError, match=r"crosstab\.crossed"):
+        columns_of("t", fields, CrosstabOptions(crossed={"a": ["nowhere"]}))
     with pytest.raises(InputError, match="no column beside its id"):
         columns_of("t", {}, CrosstabOptions())
 
@@ -153,12 +159,12 @@ def test_what_is_printed_marks_discoveries_and_hides_what_is_hidden():
     ]
     console = Console(width=120)
     with console.capture() as captured:
-        for part in crosstab_parts(rows, ["q"]):
+        for part in crosstab_parts(rows, CrosstabOptions(questions="q")):
             console.print(part, markup=False)
     lines = captured.get().splitlines()
     assert lines[0] == "Which?" and lines[1].split() == ["/", "/001/", "/002/", "/003/"]
     assert lines[2].split() == ["[b]x[/b]", "50.0%", "25.0%*", "–"]
-    assert crosstab_parts(rows, ["none"]) == []
+    assert crosstab_parts(rows, CrosstabOptions(questions="none")) == []
 
 
 def test_groups_of_texts_are_their_levels():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import NamedTuple
 
 from reclust_spark.config import CrosstabOptions, PrepareOptions
@@ -36,6 +37,7 @@ def columns_of(table: str, fields: Mapping[str, Field], options: CrosstabOptions
     named = {
         "crosstab.questions": options.questions,
         "crosstab.by": options.by,
+        "crosstab.crossed": [*options.crossed, *chain.from_iterable(options.crossed.values())],
         "crosstab.strata": [options.strata] if options.strata else [],
         "crosstab.clusters": [options.clusters] if options.clusters else [],
     }
@@ -48,7 +50,8 @@ def columns_of(table: str, fields: Mapping[str, Field], options: CrosstabOptions
             table, "has no column beside its id", "a column for each question",
             "check crosstab.input",
         )  # fmt: skip
-    return list(dict.fromkeys([*questions, *options.by]))
+    seconds = chain.from_iterable(map(options.seconds_of, questions))
+    return list(dict.fromkeys([*questions, *seconds]))
 
 
 def spec_of_field(
@@ -84,11 +87,11 @@ def left_out(table: str, decision: Decision, options: CrosstabOptions) -> str | 
     """
     name = decision.spec.name
     reason = _unusable(decision, options.max_levels)
-    if reason is not None and name in (*options.questions, *options.by):
+    if reason is not None and name in options.named:
         raise InputError(
             f"{table}, column {name!r}", reason,
             f"numbers, or texts of at most {options.max_levels} levels",
-            "leave it out of crosstab.questions and crosstab.by, or mend the column",
+            "leave it out of crosstab.questions, by and crossed, or mend the column",
         )  # fmt: skip
     return reason
 
@@ -103,7 +106,7 @@ def _unusable(decision: Decision, most: int) -> str | None:
 
 
 def pairs_of(asked: Iterable[str], options: CrosstabOptions) -> tuple[Pair, ...]:
-    """Return each question alone, and crossed with each second one.
+    """Return each question alone, and crossed with each of its second ones.
 
     Parameters
     ----------
@@ -116,6 +119,5 @@ def pairs_of(asked: Iterable[str], options: CrosstabOptions) -> tuple[Pair, ...]
     return tuple(
         Pair(number[name], None if by is None else number[by])
         for name in questions
-        for by in (None, *dict.fromkeys(options.by))
-        if by != name
+        for by in (None, *options.seconds_of(name))
     )

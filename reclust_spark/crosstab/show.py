@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import RenderableType
 from rich.table import Table
 
+from reclust_spark.config import CrosstabOptions
 from reclust_spark.warehouse.names import MEAN, SHARE
 
 Row = Mapping[str, Any]
@@ -22,17 +23,15 @@ LEGEND = (
 )
 
 
-def crosstab_parts(
-    rows: Sequence[Row], questions: Sequence[str] = (), by: Sequence[str] = ()
-) -> list[RenderableType]:
+def crosstab_parts(rows: Sequence[Row], options: CrosstabOptions) -> list[RenderableType]:
     """Lay out crosstabs, a table a question, and a pair of questions.
 
     Parameters
     ----------
     rows : sequence of row
         Of the crosstabs table, of the root and its children.
-    questions, by : sequence of str
-        What was asked, and crossed with what; no questions: all.
+    options : CrosstabOptions
+        What was asked, and crossed with what.
 
     Returns
     -------
@@ -40,9 +39,10 @@ def crosstab_parts(
     """
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if (questions and row["question"] not in questions) or row["by_question"] not in ("", *by):
-            continue
-        groups.setdefault((row["question"], row["by_question"]), []).append(row)
+        question, by = row["question"], row["by_question"]
+        is_asked = not options.questions or question in options.questions
+        if is_asked and by in ("", *options.seconds_of(question)):
+            groups.setdefault((question, by), []).append(row)
     parts: list[RenderableType] = []
     for _, some in sorted(groups.items()):
         parts += [_title(some[0]), _table(some), ""]

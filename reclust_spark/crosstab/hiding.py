@@ -1,7 +1,9 @@
 """Which rows of crosstabs are not shown: the lines of a question, alone and crossed with another.
 
 Along every line, those of a cluster who are in none of its children, and those who did not answer
-the second question, are cells like all others, though no table shows them. What is hidden of a
+the second question, are cells like all others, though no table shows them. The first need no
+protection of their own: nobody is told who they are, and else a few of them would hide a large
+cluster. They cover their siblings, unless they can be worked out. What is hidden of a
 question alone is settled first, from that question alone; what is hidden of two questions follows
 from these two. So it never depends on what else was asked, then or later, and tables of several
 runs give no more away than one.
@@ -133,18 +135,15 @@ def hide_alone(n: Ints, family: Family, least: int, *, is_number: bool) -> Alone
         place = np.arange(places)
         by_level = Lines(place, places + place[:, None] * levels + np.arange(levels), place)
         lines = [by_level, family.lines(0, 1), family.lines(places, levels, levels)]
-    unseen = _unseen(counts, places, family.nodes)
-    small = is_small(counts, least)
-    if not is_number:
-        small[family.nodes : places] = False
-    nothing = np.zeros(len(counts), dtype=bool)
-    hidden = protect(counts, small, nothing, unseen, lines, least).hidden
+    rest, nothing = _rest(counts, places, family.nodes), np.zeros(len(counts), dtype=bool)
+    small = is_small(counts, least) & ~rest
+    hidden = protect(counts, small, nothing, rest, rest, lines, least).hidden
     base = hidden[:places]
     own = base[:, None] if is_number else hidden[places:].reshape(places, levels)
     return Alone(base, own)
 
 
-def _unseen(counts: Ints, places: int, nodes: int) -> Flags:
+def _rest(counts: Ints, places: int, nodes: int) -> Flags:
     """Return which cells of blocks by place are of people in none of a node's children."""
     place = np.concatenate(
         [np.arange(places), np.repeat(np.arange(places), (len(counts) - places) // places)]
@@ -182,26 +181,24 @@ def hide_crossed(
     blocks = _Blocks(people, is_number, by_number)
     fixed = {"own": own.cells, "own_base": own.base, "other_base": other.base}
     hidden = {name: is_small(counts, least) for name, counts in blocks.counts.items()}
-    # how many are in no child, or did not answer, is no secret; what they answered is
+    # how many did not answer is no secret; what they answered to the other question is
     if not is_number:
-        hidden["bases"][family.nodes :] = hidden["bases"][:, -1] = False
+        hidden["bases"][:, -1] = False
         hidden["turned"][:, :-1] |= own.cells
     if not by_number:
-        hidden["turned"][family.nodes :] = hidden["turned"][:, -1:] = False
+        hidden["turned"][:, -1:] = False
         hidden["bases"][:, :-1] |= other.cells
         fixed["other"] = other.cells
-    for name, whole in (("bases", "own_base"), ("turned", "other_base")):
-        # of people in no child who all say the same, it is known from how many they are
-        counts, rest = blocks.counts, slice(family.nodes, None)
-        hidden[name][rest] &= counts[name][rest] < counts[whole][rest, None]
     hidden |= fixed
     found = protect(
         blocks.flat(blocks.counts),
         blocks.flat(hidden),
         blocks.flat({name: np.full(c.shape, name in fixed) for name, c in blocks.counts.items()}),
         blocks.flat(blocks.unseen(family.nodes)),
+        blocks.flat(blocks.rest(family.nodes)),
         blocks.lines(family),
         least,
+        blocks.settled(family),
     )
     # lines that cannot be protected are rare, and of tables of few people
     shown = blocks.split(found.hidden | (not found.sound))
@@ -246,12 +243,17 @@ class _Blocks:
             for name, counts in self.counts.items()
         }
 
-    def unseen(self, nodes: int) -> dict[str, Flags]:
-        """Return which cells no table shows."""
+    def rest(self, nodes: int) -> dict[str, Flags]:
+        """Return which cells are of people in none of a node's children."""
         found = {}
         for name, counts in self.counts.items():
             found[name] = np.zeros(counts.shape, dtype=bool)
             found[name][nodes:] = True
+        return found
+
+    def unseen(self, nodes: int) -> dict[str, Flags]:
+        """Return which cells no table shows."""
+        found = self.rest(nodes)
         found["bases"][:, -1] = found["cells"][:, -1] = True
         found["cells"][:, :, -1:] = found["turned"][:, -1:] = True
         return found
@@ -285,6 +287,20 @@ class _Blocks:
             family.lines(self.first["cells"], cells[0].size, levels),
             family.lines(self.first["turned"], levels, levels),
         ]
+
+    def settled(self, family: Family) -> list[Lines]:
+        """Return the lines of each question alone, which were protected before."""
+        lines = []
+        for name in ("own", "other"):
+            counts, first = self.counts[name], self.first[name]
+            place = np.arange(len(counts))
+            levels = first + np.arange(counts.size).reshape(counts.shape)
+            lines += [
+                Lines(self.first[f"{name}_base"] + place, levels, place),
+                family.lines(self.first[f"{name}_base"], 1),
+                family.lines(first, counts.shape[1]),
+            ]
+        return lines
 
 
 def _sums(total: Ints, members: Ints, owner: Ints) -> Lines:

@@ -74,7 +74,7 @@ from reclust_spark.warehouse.source import Source, open_source
 from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "crosstab"
-STEP_VERSION = 2
+STEP_VERSION = 3
 _WEIGHT = "\0weight"
 """No column's name."""
 _STEP = len(child(ROOT, 1)) - len(ROOT)

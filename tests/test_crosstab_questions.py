@@ -82,6 +82,16 @@ def test_numbers_of_few_values_are_not_cut():
     assert halves.group_of(np.array([0.5, 1.5, 2.5])).tolist() == [0, 1, 2]
 
 
+def test_a_number_that_nobody_of_the_sample_has_answered_is_asked_all_the_same():
+    book = Codebook(questions={"q": QuestionEntry(kind="numeric")})
+    values = pa.array([None] * 50 + [3.5, 10.25] * 300)
+    spec = spec_of("q", NUMBER, "double", book, PrepareOptions())._replace(cap=1)
+    profile = profile_column(values, spec)
+    question = decide(spec, profile, book, PrepareOptions()).question
+    rare = asked_of(question, profile, Sampled(np.full(9, np.nan), np.ones(9)), 500, 11)
+    assert rare.marks == (3.5, 10.25) and rare.groups == ("up to 3.5", "over 3.5")
+
+
 def test_a_scale_of_many_nodes_and_strata_is_coarser_but_never_too_coarse():
     assert most_marks(50, 1) == 500
     assert 20 < most_marks(200, 100) < 500

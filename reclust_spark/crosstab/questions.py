@@ -126,6 +126,9 @@ def asked_of(
     values = observed_levels(profile, as_numbers=True)
     distinct = None if values is None else np.array(list(values), dtype=np.float64)
     low, high = profile.minimum, profile.maximum
+    if not len(numbers):  # so few answered that none of them was sampled
+        numbers = np.array([low, high]) if distinct is None else distinct
+        weights = np.ones(len(numbers))
     if distinct is not None and len(distinct) <= most_marks:
         marks = distinct
     else:

@@ -402,9 +402,10 @@ class _Crossing:
 
     def _ask(self, people: DataFrame, n_people: int, n_strata: int) -> dict[str, Asked]:
         """Decide what each column is; what cannot be asked is an error where it was named."""
+        codebook = with_kinds(self.codebook, self.outside.fields)
         specs = [
             spec_of_field(
-                name, self.outside.fields[name], self.codebook, self.prepare,
+                name, self.outside.fields[name], codebook, self.prepare,
                 untyped=self.outside.untyped,
             )
             for name in self.columns
@@ -415,7 +416,6 @@ class _Crossing:
         weights = numbers_of(sample[_WEIGHT].combine_chunks(), weight)
         marks = most_marks(len(self.paths), n_strata)
         most_values = self.prepare.max_ordinal_levels
-        codebook = with_kinds(self.codebook, self.outside.fields)
         asked: dict[str, Asked] = {}
         for spec, profile in zip(specs, surveyed.profiles[:-1], strict=True):
             decision = decide(spec, profile, codebook, self.prepare)

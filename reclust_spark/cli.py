@@ -41,9 +41,11 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 def run(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Do every step in order."""
     from reclust_spark.pipeline import steps_of
+    from reclust_spark.report.stage import place_of_report
 
     resolved = _resolved(config, settings)
     _steps(resolved, steps_of(resolved), quiet)
+    _print(f"the report is in {place_of_report(resolved)}")
 
 
 @app.command()

@@ -62,6 +62,6 @@ def register(
         )  # fmt: skip
     for statement in table_statements(DUCKDB, places, temporary=True):
         connection.execute(statement)
-    for statement in view_statements(DUCKDB, temporary=True):
+    for statement in view_statements(temporary=True):
         connection.execute(statement)
     return tuple(places)

@@ -1,6 +1,6 @@
 """The views as text: what each engine is given, with the places of the tables filled in.
 
-The .sql files beside this one are the views themselves, an engine each; they name the tables bare.
+views.sql holds the views themselves, in SQL that all engines read; it names the tables bare.
 """
 
 from __future__ import annotations
@@ -39,19 +39,17 @@ DUCKDB_TYPES = {
 }
 
 
-def view_statements(engine: str, *, temporary: bool = False) -> list[str]:
+def view_statements(*, temporary: bool = False) -> list[str]:
     """Return the statements that make the views, in order, without their semicolons.
 
     Parameters
     ----------
-    engine : str
-        spark or duckdb.
     temporary : bool
         The views end with the session, and may stand on others that do.
     """
     statements: list[str] = []
     lines: list[str] = []
-    text = Path(__file__).with_name(f"{engine}.sql").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("views.sql").read_text(encoding="utf-8")
     for line in text.splitlines():
         lines.append(line)
         if line.endswith(";") and not line.startswith("--"):
@@ -112,7 +110,7 @@ def script(engine: str, folder: str, there: Mapping[str, str]) -> str:
     temporary = engine == SPARK
     statements = [] if engine == SPARK else ["INSTALL delta", "LOAD delta"]
     statements += table_statements(engine, places, temporary=temporary)
-    views = view_statements(engine, temporary=temporary)
+    views = view_statements(temporary=temporary)
     return "\n".join([*lines, *(f"{one};" for one in statements), ""]) + "".join(
         f"\n{one};\n" for one in views
     )

@@ -70,7 +70,7 @@ def register(spark: SparkSession, place: str) -> None:
     read = {name: _read(warehouse, where) for name, where in _there(warehouse).items()}
     for statement in table_statements(SPARK, read, temporary=True):
         spark.sql(statement)
-    for statement in view_statements(SPARK, temporary=True):
+    for statement in view_statements(temporary=True):
         spark.sql(statement)
 
 
@@ -100,7 +100,7 @@ def create(warehouse: Warehouse) -> list[str]:
         columns = ", ".join(f"`{name}` {ddl}" for name, ddl in table.columns.items())
         parts = f" PARTITIONED BY ({table.version})" if table.version else ""
         session.sql(f"CREATE TABLE IF NOT EXISTS {table.name} ({columns}) USING delta{parts}")
-    for statement in view_statements(SPARK):
+    for statement in view_statements():
         session.sql(statement)
     return [warehouse.location(name) for name in VIEWS]
 

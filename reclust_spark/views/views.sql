@@ -1,5 +1,6 @@
--- Views over the tables of a reclust warehouse, in DuckDB's SQL. The tables are named bare: run this
--- after views of their names, which `reclust sql --engine duckdb` writes before these.
+-- Views over the tables of a reclust warehouse, in SQL that Spark and DuckDB both read. The tables are
+-- named bare: run this with their schema as the current one (USE), or after views of their names, as
+-- `reclust sql` does.
 
 -- A node of a complete tree, with its name: the analyst's newest, else the models'.
 CREATE OR REPLACE VIEW tree AS

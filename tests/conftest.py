@@ -49,13 +49,13 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
             "spark.master=local[2]",
             f"spark.conf.spark.sql.warehouse.dir={home}/catalog",
             "spark.conf.spark.driver.memory=2g",
+            # of every table ever written Delta would keep megabytes of plans, for an hour
+            "spark.conf.spark.databricks.delta.delta.log.cacheSize=40",
             *(f"spark.conf.spark.sql.codegen.{setting}" for setting in INTERPRETED),
         ],
         environment={},
     ).spark
     session = open_session(options, tuple(WARM_MODULES.values()))
-    # of every table that a test has written, Delta would keep megabytes of plans for an hour
-    session._jvm.java.lang.System.setProperty("delta.log.cacheSize", "40")
     yield session
     session.stop()
 

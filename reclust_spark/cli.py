@@ -41,11 +41,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", help="Show no progress.")]
 def run(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Do every step in order."""
     from reclust_spark.pipeline import steps_of
-    from reclust_spark.report.stage import place_of_report
 
     resolved = _resolved(config, settings)
     _steps(resolved, steps_of(resolved), quiet)
-    _print(f"the report is in {place_of_report(resolved)}")
+    _tell_place(resolved)
 
 
 @app.command()
@@ -113,11 +112,9 @@ def crosstab(
 @app.command()
 def report(config: Files = None, settings: Settings = None, quiet: Quiet = False) -> None:
     """Write the page to explore the tree, the deck to show it, and the workbook of its figures."""
-    from reclust_spark.report.stage import place_of_report
-
     resolved = _resolved(config, settings)
     _steps(resolved, ("report",), quiet)
-    _print(f"the report is in {place_of_report(resolved)}")
+    _tell_place(resolved)
 
 
 @app.command()
@@ -280,6 +277,12 @@ def _steps(config: Config, steps: Sequence[str], quiet: bool) -> None:
 
     with _progress(quiet) as say:
         run_steps(config, steps, say)
+
+
+def _tell_place(config: Config) -> None:
+    from reclust_spark.report.stage import place_of_report
+
+    _print(f"the report is in {place_of_report(config)}")
 
 
 def _print(what: Any) -> None:

@@ -217,9 +217,9 @@ class CrosstabOptions(_Section):
 
     @property
     def named(self) -> tuple[str, ...]:
-        """All columns that are named as questions, first or second, each once."""
-        pairs = chain.from_iterable((first, *second) for first, second in self.crossed.items())
-        return tuple(dict.fromkeys([*self.questions, *self.by, *pairs]))
+        """All columns that are named as questions, first or second."""
+        seconds = chain.from_iterable(self.crossed.values())
+        return (*self.questions, *self.by, *self.crossed, *seconds)
 
 
 class ReportOptions(_Section):

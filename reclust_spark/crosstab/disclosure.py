@@ -104,8 +104,10 @@ def protect(
     rank[fixed | rest | (n == 0)] = len(n)
     while True:
         sound = _mend(n, hidden, fixed, rest, told, rank, least)
+        if not sound:
+            return Protected(hidden, sound)
         found = _worked_out(n, hidden | rest, [*lines, *settled])
-        if not sound or not (found & hidden & ~rest).any():
+        if not (found & hidden & ~rest).any():
             return Protected(hidden, sound)
         # who works out those in no child from their other answers is not kept from the others
         covers = found & hidden & rest & ~fixed

@@ -6,6 +6,14 @@ import numpy as np
 
 from reclust_spark.crosstab.variance import Floats
 
+DISCOVERED = 0.05
+"""The false-discovery rate up to which a cell is marked as different."""
+
+
+def is_discovery(q_value: float | None) -> bool:
+    """Tell whether a cell is marked as different; None: it is not tested."""
+    return q_value is not None and q_value <= DISCOVERED
+
 
 def q_values(p_values: Floats) -> Floats:
     """Return the false-discovery rate at which each test would be called a discovery.

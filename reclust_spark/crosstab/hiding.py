@@ -136,8 +136,8 @@ def hide_alone(n: Ints, family: Family, least: int, *, is_number: bool) -> Alone
         by_level = Lines(place, places + place[:, None] * levels + np.arange(levels), place)
         lines = [by_level, family.lines(0, 1), family.lines(places, levels, levels)]
     rest, nothing = _rest(counts, places, family.nodes), np.zeros(len(counts), dtype=bool)
-    small = is_small(counts, least) & ~rest
-    hidden = protect(counts, small, nothing, rest, rest, lines, least).hidden
+    small = is_small(counts, least)
+    hidden = protect(counts, small, nothing, nothing, rest, lines, least).hidden
     base = hidden[:places]
     own = base[:, None] if is_number else hidden[places:].reshape(places, levels)
     return Alone(base, own)
@@ -194,7 +194,7 @@ def hide_crossed(
         blocks.flat(blocks.counts),
         blocks.flat(hidden),
         blocks.flat({name: np.full(c.shape, name in fixed) for name, c in blocks.counts.items()}),
-        blocks.flat(blocks.unseen(family.nodes)),
+        blocks.flat(blocks.unseen()),
         blocks.flat(blocks.rest(family.nodes)),
         blocks.lines(family),
         least,
@@ -231,6 +231,10 @@ class _Blocks:
         }
         sizes = [counts.size for counts in self.counts.values()]
         self.first = dict(zip(self.counts, np.cumsum([0, *sizes[:-1]]).tolist(), strict=True))
+        self.number: dict[str, Ints] = {
+            name: self.first[name] + np.arange(counts.size).reshape(counts.shape)
+            for name, counts in self.counts.items()
+        }
 
     def flat(self, blocks: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
         """Return all cells of all blocks as one array."""
@@ -251,19 +255,16 @@ class _Blocks:
             found[name][nodes:] = True
         return found
 
-    def unseen(self, nodes: int) -> dict[str, Flags]:
-        """Return which cells no table shows."""
-        found = self.rest(nodes)
+    def unseen(self) -> dict[str, Flags]:
+        """Return which cells of people without an answer no table shows."""
+        found = {name: np.zeros(counts.shape, dtype=bool) for name, counts in self.counts.items()}
         found["bases"][:, -1] = found["cells"][:, -1] = True
         found["cells"][:, :, -1:] = found["turned"][:, -1:] = True
         return found
 
     def lines(self, family: Family) -> list[Lines]:
         """Return all lines, the tightest first."""
-        number = {
-            name: self.first[name] + np.arange(counts.size).reshape(counts.shape)
-            for name, counts in self.counts.items()
-        }
+        number = self.number
         cells, bases, turned = number["cells"], number["bases"], number["turned"]
         place = np.arange(len(bases))
         of_own = Lines(number["own_base"], bases, place)
@@ -292,13 +293,11 @@ class _Blocks:
         """Return the lines of each question alone, which were protected before."""
         lines = []
         for name in ("own", "other"):
-            counts, first = self.counts[name], self.first[name]
-            place = np.arange(len(counts))
-            levels = first + np.arange(counts.size).reshape(counts.shape)
+            levels, base = self.number[name], f"{name}_base"
             lines += [
-                Lines(self.first[f"{name}_base"] + place, levels, place),
-                family.lines(self.first[f"{name}_base"], 1),
-                family.lines(first, counts.shape[1]),
+                Lines(self.number[base], levels, np.arange(len(levels))),
+                family.lines(self.first[base], 1),
+                family.lines(self.first[name], levels.shape[1]),
             ]
         return lines
 

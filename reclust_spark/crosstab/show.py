@@ -9,12 +9,12 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from reclust_spark.config import CrosstabOptions
+from reclust_spark.crosstab.discovery import DISCOVERED, is_discovery
 from reclust_spark.warehouse.names import MEAN, SHARE
 
 Row = Mapping[str, Any]
 DEPTH = 1
 """Of the clusters that are shown."""
-DISCOVERED = 0.05
 HIDDEN, NOTHING = "–", ""
 LEGEND = (
     f"* differs from everyone else (false-discovery rate at most {DISCOVERED:.0%}); "
@@ -84,5 +84,4 @@ def _figure(row: Row) -> str:
     if row["value"] is None:
         return NOTHING
     shown = f"{row['value']:.1%}" if row["statistic"] == SHARE else f"{row['value']:,.4g}"
-    q = row["q_value"]
-    return f"{shown}*" if q is not None and q <= DISCOVERED else f"{shown} "
+    return f"{shown}*" if is_discovery(row["q_value"]) else f"{shown} "

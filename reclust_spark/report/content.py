@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from reclust_spark.crosstab.discovery import DISCOVERED
 from reclust_spark.paths import ROOT, parent
 
 Floats = npt.NDArray[np.float32]
@@ -324,11 +325,9 @@ CONDITIONAL = (
     "Intervals and tests take the clusters as given: what another sample would have found as "
     "clusters is not in them."
 )
-DIFFERS = 0.05
-"""The false-discovery rate up to which a cell is marked as different."""
 DISCOVERY = (
     "A cluster is marked as different where its false-discovery rate (Benjamini and Hochberg, over "
-    f"all cells of the question) is at most {100 * DIFFERS:.0f} %."
+    f"all cells of the question) is at most {100 * DISCOVERED:.0f} %."
 )
 HIDDEN = "Cells of few people are not shown, nor those from which they could be worked out."
 

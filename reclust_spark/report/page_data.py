@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from reclust_spark.crosstab.discovery import is_discovery
 from reclust_spark.report import content
 from reclust_spark.report.colours import HIGH, LOW, NO_ANSWER, NOISE, colour_of, text_on
 from reclust_spark.report.content import Answer, Cluster, Map, Outside, Picture, Report, Swarm
@@ -209,8 +210,7 @@ def _outside(asked: Outside, paths: list[str], texts: _Texts) -> Json:
         if cell.suppressed or cell.value is None:
             marks[at] = _SUPPRESSED if cell.suppressed else 0
             continue
-        is_different = cell.q is not None and cell.q <= content.DIFFERS
-        marks[at] = _SHOWN | (_DIFFERENT if is_different else 0)
+        marks[at] = _SHOWN | (_DIFFERENT if is_discovery(cell.q) else 0)
         value[at], low[at], high[at], q[at] = (
             np.nan if figure is None else figure
             for figure in (cell.value, cell.low, cell.high, cell.q)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from reclust_spark.crosstab.discovery import DISCOVERED
 from reclust_spark.paths import ROOT
 from reclust_spark.report.colours import colour_of
-from reclust_spark.report.content import DIFFERS, Cell, CellKey, Cluster, Outside, name_of
+from reclust_spark.report.content import Cell, CellKey, Cluster, Outside, name_of
 from reclust_spark.report.deck.box import Box
 from reclust_spark.report.deck.charts import FOOT, Bars, Series, bars
 from reclust_spark.report.deck.deck import CHIP, GUTTER, Deck, chip, name_of_cluster, rows_in
@@ -253,7 +254,7 @@ def _note(page: Page, box: Box, outside: Outside, left: int) -> None:
     shape = "bars" if is_share else "dots"
     words = (
         f"Lines: {100 * outside.confidence:.3g} % intervals. ▲ ▼ and full {shape}: differs from "
-        f"the rest (false-discovery rate at most {100 * DIFFERS:.0f} %); empty {shape}: may be "
+        f"the rest (false-discovery rate at most {100 * DISCOVERED:.0f} %); empty {shape}: may be "
         f"chance. “{FEW}”: not shown, so that nobody can be made out."
     )
     if left:

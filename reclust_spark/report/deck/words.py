@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from reclust_spark.crosstab.discovery import is_discovery
 from reclust_spark.explain.describe import EXTREMES, HIGHER, LOWER, MIDDLE
 from reclust_spark.explain.label import shortened
 from reclust_spark.paths import ROOT, parent
-from reclust_spark.report.content import (
-    DIFFERS,
-    STOP_WORDS,
-    Answer,
-    Cell,
-    Cluster,
-    Report,
-    name_of,
-)
+from reclust_spark.report.content import STOP_WORDS, Answer, Cell, Cluster, Report, name_of
 from reclust_spark.report.deck.fit import Paragraph, Run, bold, muted, say
 
 UNKNOWN = "unknown"
@@ -190,7 +183,7 @@ def _figure(value: float | None, form: str) -> str:
 
 def differs(cell: Cell | None) -> bool:
     """Tell whether an outside answer is marked as different from the rest's."""
-    return cell is not None and cell.q is not None and cell.q <= DIFFERS
+    return cell is not None and is_discovery(cell.q)
 
 
 def number(value: float) -> str:

@@ -80,12 +80,25 @@ class ZoomOptions(_Section):
     n_components: int = Field(2, ge=2)
     metric: str = "euclidean"
     set_op_mix_ratio: float = Field(
-        0.25, ge=0, le=1, description="how far one-sided neighbourhoods count; UMAP's own is 1"
+        0.25,
+        ge=0,
+        le=1,
+        description="how far one-sided neighbourhoods count; UMAP's own, and that of nodes of more "
+        "than 50,000 rows, is 1",
     )
     hub_correction: float = Field(
-        0.5, ge=0, le=1, description="of distances, against hubs: 0 none, 1 NICDM"
+        0.5,
+        ge=0,
+        le=1,
+        description="of distances, against hubs: 0 none, 1 NICDM; above 10,000 rows it fades, and "
+        "is 0 from 50,000 on",
     )
-    n_epochs: int | None = Field(None, ge=1, description="null: UMAP's own rule")
+    n_epochs: int | None = Field(
+        None, ge=1, description="null: 500, or what umap-learn itself takes under `layout: umap`"
+    )
+    layout: Literal["parallel", "umap"] = Field(
+        "parallel", description="umap: umap-learn's own, on one thread"
+    )
     min_cluster_size: ShareOrRows = Field(0.05, description="below 1 a share of the node")
     root_min_cluster_size: ShareOrRows | None = Field(
         None, description="takes min_cluster_size's place at the root"

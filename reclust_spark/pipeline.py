@@ -18,6 +18,7 @@ from reclust_spark.warehouse.tables import Warehouse, check_place
 STEPS = ("prepare", "zoom", "explain", "score", "crosstab", "report")
 PACKAGES = {TRAIN_GMVAE: "gmvae"}
 """Where a step's stage.py lies, where that is not its own name."""
+WARM_UMAP = "reclust_spark.zoom.warm_umap"
 GMVAE_NEEDS = ("torch", "safetensors")
 WARM_MODULES = {"zoom": "reclust_spark.zoom.warm"}
 """What workers are forked warm from; a step that is not run need not even be installed."""
@@ -107,6 +108,8 @@ def connect(config: Config, steps: Sequence[str] = ()) -> Iterator[Warehouse]:
     """Check the warehouse's place, open a session for some steps and give the warehouse."""
     check_place(config.warehouse)
     warm = tuple(WARM_MODULES[step] for step in steps if step in WARM_MODULES)
+    if config.zoom.layout == "umap":
+        warm = tuple(name if name != WARM_MODULES["zoom"] else WARM_UMAP for name in warm)
     with session(config.spark, warm) as spark:
         yield Warehouse(spark, config.warehouse)
 

@@ -135,12 +135,12 @@ def test_one_cluster_is_no_split():
 def test_hdbscan_finds_groups_in_the_latent_space():
     latents, features, group = groups_of(900)
     rows = Rows(latents.ids, features, latents.weights)
-    found = split_latents(rows, 1, 100, ZoomOptions(), latents.z)
+    found = split_latents(rows, 1, 100, ZoomOptions(), 1, latents.z)
     assert found.stop_reason is None and len(found.persistence) == 3
     clustered = found.labels >= 0
     pairs = set(zip(group[clustered].tolist(), found.labels[clustered].tolist(), strict=True))
     assert len(pairs) == 3 and clustered.mean() > 0.8
     lump = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
     alone = split_latents(Rows(latents.ids[:300], features[:300], np.ones(300)), 1, 100,
-                          ZoomOptions(), lump)  # fmt: skip
+                          ZoomOptions(), 1, lump)  # fmt: skip
     assert alone.stop_reason == "one_cluster" and alone.xy.shape == (300, 2)

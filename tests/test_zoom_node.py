@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as arrays
 
 from reclust_spark.config import ZoomOptions
 from reclust_spark.warehouse.names import NO_STRUCTURE
+from reclust_spark.zoom.clock import Clock
 from reclust_spark.zoom.embed import embed, find_patterns, spread
 from reclust_spark.zoom.node import Rows, cluster, medoid, split
 from tests.planted import blobs
@@ -56,7 +57,7 @@ def test_popular_answer_sheets_are_not_islands():
         of_cluster = [patterns.of_row[labels == i] for i in range(labels.max() + 1)]
         return max(np.bincount(found).max() / len(found) for found in of_cluster)
 
-    places = embed(patterns.values, 2, 1, OPTIONS)
+    [places] = embed(patterns.values, [2], 1, OPTIONS, 1, Clock())
     assert largest_share_of_a_pattern(places[patterns.of_row]) == 1.0, "on one point: an island"
     assert largest_share_of_a_pattern(spread(places, patterns, 15, 1)) < 0.7
 

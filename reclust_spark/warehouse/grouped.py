@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
@@ -45,3 +45,23 @@ def map_groups(
     # that falls free the next
     placed = frame.repartitionById(groups, F.col(RANK))
     return placed.groupBy(RANK).applyInArrow(apply, schema)
+
+
+def threads_of(spark: SparkSession, groups: int) -> int:
+    """Return how many threads the task of a group may use: the slots that would stand idle.
+
+    Parameters
+    ----------
+    spark : SparkSession
+    groups : int
+        How many groups are worked on at once.
+
+    Returns
+    -------
+    int
+        At least 1, and no more than an executor has cores.
+    """
+    context = spark.sparkContext
+    slots = context.defaultParallelism
+    others = context._jsc.sc().getExecutorMemoryStatus().size() - 1  # the driver's is among them
+    return max(1, min(slots // max(1, others), slots // groups))

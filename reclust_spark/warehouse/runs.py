@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from pyspark.sql import Row
 from pyspark.sql import functions as F
 
 from reclust_spark import __version__
@@ -103,11 +104,17 @@ class Ledger:
         self.warehouse = warehouse
         self.config = config
         self.run_id = run_id or uuid.uuid4().hex
+        self._rows: list[Row] | None = None
 
     def fingerprint(self, stage: str, version_column: str, number: int) -> str:
         """Return what a version was made from."""
-        rows = self._complete(stage).where(F.col(version_column) == number)
-        return str(rows.orderBy(F.desc("finished_at")).first()["step_hash"])
+        rows = [row for row in self._complete(stage) if row[version_column] == number]
+        return str(max(rows, key=_finished)["step_hash"])
+
+    def rows_out(self, stage: str, version_column: str, number: int) -> int:
+        """Return how many people a version has."""
+        rows = [row for row in self._complete(stage) if row[version_column] == number]
+        return int(max(rows, key=_finished)["rows_out"])
 
     def run(self, step: Step, work: Callable[[int], Outcome], *, again: bool = False) -> Result:
         """Reuse a step's version, or make the next one.
@@ -140,34 +147,35 @@ class Ledger:
         self._record(step, number, COMPLETE, started, outcome=outcome)
         return Result(number, reused=False)
 
-    def _complete(self, stage: str):
-        rows = self.warehouse.read(RUNS)
-        return rows.where((F.col("stage") == stage) & (F.col("status") == COMPLETE))
+    def _complete(self, stage: str) -> list[Row]:
+        """Return a stage's complete runs; the manifest is read once between two writes."""
+        if self._rows is None:
+            there = self.warehouse.exists(RUNS.name)
+            rows = self.warehouse.read(RUNS).drop("config", "error") if there else None
+            self._rows = [] if rows is None else rows.where(F.col("status") == COMPLETE).collect()
+        return [row for row in self._rows if row["stage"] == stage]
 
     def _made_from(self, step: Step) -> int | None:
-        if not self.warehouse.exists(RUNS.name):
-            return None
+        rows = self._complete(step.stage)
         if step.version is not None:
             # its rows replace those of an earlier run in place: only the last run's are there
-            last = self._runs_of(step).orderBy(F.desc("finished_at")).first()
+            wanted = {
+                step.version_column: step.version,
+                "input_table": step.input_table,
+                "input_version": step.input_version,
+            }
+            rows = [row for row in rows if all(row[k] == v for k, v in wanted.items())]
+            last = max(rows, key=_finished, default=None)
             is_last = last is not None and last["step_hash"] == step.fingerprint
             return step.version if is_last else None
-        rows = self._complete(step.stage).where(F.col("step_hash") == step.fingerprint)
-        row = rows.orderBy(F.desc(step.version_column)).first()
-        return None if row is None else int(row[step.version_column])
-
-    def _runs_of(self, step: Step):
-        rows = self._complete(step.stage).where(F.col(step.version_column) == step.version)
-        same = F.col("input_table") == step.input_table
-        return rows.where(same & (F.col("input_version") == step.input_version))
+        made = [row for row in rows if row["step_hash"] == step.fingerprint]
+        return max((int(row[step.version_column]) for row in made), default=None)
 
     def _next(self, step: Step) -> int:
         if step.version is not None:
             return step.version
-        if not self.warehouse.exists(RUNS.name):
-            return 1
-        top = self._complete(step.stage).agg(F.max(step.version_column)).first()[0]
-        return 1 if top is None else int(top) + 1
+        known = (int(row[step.version_column]) for row in self._complete(step.stage))
+        return max(known, default=0) + 1
 
     def _write_metrics(self, step: Step, figures: Mapping[tuple[str, str], float]) -> None:
         if not figures:
@@ -213,7 +221,12 @@ class Ledger:
             "rows_out": outcome.rows_out if outcome else None,
             "error": error,
         }
+        self._rows = None
         self.warehouse.append(RUNS, self.warehouse.local(RUNS, [row]))
+
+
+def _finished(row: Row) -> datetime:
+    return row["finished_at"]
 
 
 def _without_secrets(settings: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -40,10 +41,12 @@ ONE_MACHINE = {
     "spark.databricks.delta.snapshotPartitions": "2",
     "spark.driver.host": "127.0.0.1",
     "spark.driver.bindAddress": "127.0.0.1",
-    "spark.driver.extraJavaOptions": (
-        f"-Dlog4j2.configurationFile={Path(__file__).with_name('log4j2.properties').as_uri()}"
-    ),
 }
+
+LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
+JAVA_OPTIONS = f"-Dlog4j2.configurationFile={LOGGING}"
+CLASS_ARCHIVE = Path(sys.prefix, "var", "spark-classes.jsa")
+"""What scripts/setup leaves for the JVM: its classes, ready to map. Another JVM passes it over."""
 
 
 def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> SparkSession:
@@ -73,7 +76,7 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
-        settings |= ONE_MACHINE
+        settings |= ONE_MACHINE | {"spark.driver.extraJavaOptions": _java_options()}
     if not _delta_is_installed():
         settings["spark.jars.packages"] = DELTA_PACKAGE
     builder = SparkSession.builder.appName("reclust").master(master)
@@ -87,11 +90,16 @@ def session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> Iterat
     """Open a session for a while; one that was there before is used, and left running."""
     there_before = SparkSession.getActiveSession() is not None
     spark = open_session(options, warm_modules)
-    try:
-        yield spark
-    finally:
-        if not there_before:
-            spark.stop()
+    with ThreadPoolExecutor(1) as beside:
+        # the first Python worker warms up while the JVM reads its first table
+        warm = beside.submit(_start_worker, spark) if warm_modules and not there_before else None
+        try:
+            yield spark
+        finally:
+            if warm is not None:
+                warm.result()
+            if not there_before:
+                spark.stop()
 
 
 @contextmanager
@@ -114,6 +122,18 @@ def named_failures(step: str) -> Iterator[None]:
             "a run without lost executors, full disks or exhausted memory",
             f"mend that and run `reclust {step}` again; finished work is kept",
         ) from error
+
+
+def _java_options() -> str:
+    if not CLASS_ARCHIVE.exists():
+        return JAVA_OPTIONS
+    return f"{JAVA_OPTIONS} -XX:SharedArchiveFile={CLASS_ARCHIVE} -Xlog:disable -Xlog:all=error"
+
+
+def _start_worker(spark: SparkSession) -> None:
+    """Have one task go through Python: the daemon that all workers are forked from starts."""
+    one = spark.range(0, 1, 1, 1).mapInArrow(lambda batches: batches, "id long")
+    one.write.format("noop").mode("overwrite").save()
 
 
 def _delta_is_installed() -> bool:

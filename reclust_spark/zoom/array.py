@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -39,6 +40,8 @@ def zoom_array(
     X: ArrayLike,
     ids: Sequence[object] | None = None,
     weights: ArrayLike | None = None,
+    *,
+    threads: int | None = None,
     **zoom_options: object,
 ) -> ZoomResult:
     """Cluster an array recursively, without Spark.
@@ -52,6 +55,8 @@ def zoom_array(
         fit, so their order in `X` does not matter.
     weights : array_like of float, shape (n_rows,), optional
         Survey weights; they enter shares and never a fit.
+    threads : int, optional
+        As many as there are cores by default; the tree does not depend on it.
     **zoom_options
         The keys of the ``zoom`` section of the configuration.
 
@@ -70,7 +75,14 @@ def zoom_array(
     rows = _rows(X, ids, weights)
     nothing = np.full(len(rows.ids), np.nan)
     whole = options.model_copy(update={"inline_rows": len(rows.ids)})
-    growth = grow(root_of(rows, options), rows, nothing, len(rows.ids), whole)
+    growth = grow(
+        root_of(rows, options),
+        rows,
+        nothing,
+        len(rows.ids),
+        whole,
+        threads=threads or len(os.sched_getaffinity(0)),
+    )
     return ZoomResult(
         pd.DataFrame(node_rows(growth.nodes)),
         assignments_frame(growth.placed).sort_values("row_id", ignore_index=True),

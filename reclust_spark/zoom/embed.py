@@ -12,15 +12,23 @@ touched.
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from reclust_spark.config import ZoomOptions
 from reclust_spark.zoom.arrays import Floats, Ints
-from reclust_spark.zoom.neighbors import find_neighbors
+from reclust_spark.zoom.clock import Clock
+
+if TYPE_CHECKING:
+    from reclust_spark.zoom.neighbors import Neighbors
 
 APART = 1 / 3
+
+EPOCHS = 500
+HUBS, NO_HUBS = 10_000, 50_000
+"""Points up to which hubs are held back in full, and from which they are not."""
 
 
 class Patterns(NamedTuple):
@@ -65,8 +73,15 @@ def find_patterns(features: Floats) -> Patterns:
     return Patterns(features[first[order]], rank[inverse.ravel()], counts[order])
 
 
-def embed(values: Floats, n_components: int, seed: int, options: ZoomOptions) -> Floats:
-    """Embed distinct rows by UMAP, on one thread, so that the seed alone decides the result.
+def embed(
+    values: Floats,
+    dimensions: Sequence[int],
+    seed: int,
+    options: ZoomOptions,
+    threads: int,
+    clock: Clock,
+) -> list[Floats]:
+    """Embed distinct rows by UMAP; the seed alone decides the result.
 
     With no more rows than n_neighbors the neighbour graph is complete and holds nothing to learn:
     such rows stand at their first principal coordinates.
@@ -74,27 +89,86 @@ def embed(values: Floats, n_components: int, seed: int, options: ZoomOptions) ->
     Parameters
     ----------
     values : ndarray of float32, shape (n_patterns, n_features)
-    n_components : int
-        The dimensions wanted.
+    dimensions : sequence of int
+        Of each map wanted.
     seed : int
+    options : ZoomOptions
+    threads : int
+        The result does not depend on it.
+    clock : Clock
+        Is told of neighbors, graph, start and layout.
+
+    Returns
+    -------
+    list of ndarray of float32, shape (n_patterns, n_components)
+    """
+    if len(values) <= options.n_neighbors:
+        return [_principal_coordinates(values, n_components) for n_components in dimensions]
+    from reclust_spark.zoom.neighbors import find_neighbors
+
+    correction, mix = held_back(len(values), options)
+    with clock.time("neighbors"):
+        neighbors = find_neighbors(
+            values, options.n_neighbors, options.metric, correction, seed, threads
+        )
+    if options.layout == "umap":
+        with clock.time("layout"):
+            return [_by_umap(values, neighbors, mix, n, seed, options) for n in dimensions]
+    from reclust_spark.zoom.graph import fuzzy_graph
+    from reclust_spark.zoom.layout import lay_out, start_of
+
+    with clock.time("graph"):
+        graph = fuzzy_graph(neighbors, mix)
+    n_epochs = options.n_epochs or EPOCHS
+    maps = []
+    for n_components in dimensions:
+        with clock.time("start"):
+            start = start_of(graph, values, n_components, seed)
+        with clock.time("layout"):
+            maps.append(lay_out(graph, start, n_epochs, options.min_dist, seed, threads))
+    return maps
+
+
+def held_back(n_points: int, options: ZoomOptions) -> tuple[float, float]:
+    """Return how far hubs are held back, and how far one-sided neighbourhoods count.
+
+    As the options say up to 10,000 points. The more there are, the narrower are the neighbourhoods
+    of so many neighbours, and the less do hubs reach into them, while ties that are left out keep
+    groups together that only touch: from 50,000 points on, UMAP is as it comes (README, results).
+
+    Parameters
+    ----------
+    n_points : int
     options : ZoomOptions
 
     Returns
     -------
-    ndarray of float32, shape (n_patterns, n_components)
+    tuple of float
+        hub_correction and set_op_mix_ratio.
     """
-    if len(values) <= options.n_neighbors:
-        return _principal_coordinates(values, n_components)
+    left = min(1.0, max(0.0, (NO_HUBS - n_points) / (NO_HUBS - HUBS)))
+    return options.hub_correction * left, 1 - (1 - options.set_op_mix_ratio) * left
+
+
+def _by_umap(
+    values: Floats,
+    neighbors: Neighbors,
+    set_op_mix_ratio: float,
+    n_components: int,
+    seed: int,
+    options: ZoomOptions,
+) -> Floats:
+    """Lay out by umap-learn itself, on one thread, because it is seeded."""
     from umap import UMAP
 
-    neighbors = find_neighbors(
-        values, options.n_neighbors, options.metric, options.hub_correction, seed
-    )
+    from reclust_spark.warehouse.compiled import enable_compile_cache
+
+    enable_compile_cache()
     reducer = UMAP(
         n_neighbors=options.n_neighbors,
-        precomputed_knn=tuple(neighbors),
+        precomputed_knn=(*neighbors, None),
         force_approximation_algorithm=True,  # or UMAP looks for few rows' neighbours itself
-        set_op_mix_ratio=options.set_op_mix_ratio,
+        set_op_mix_ratio=set_op_mix_ratio,
         min_dist=options.min_dist,
         n_components=n_components,
         metric=options.metric,

@@ -22,6 +22,7 @@ from reclust_spark.prepare.sample import threshold
 from reclust_spark.warehouse.lists import matrix
 from reclust_spark.warehouse.names import ONE_CLUSTER
 from reclust_spark.zoom.arrays import Floats, Ints
+from reclust_spark.zoom.clock import Clock
 from reclust_spark.zoom.node import (
     DIAGNOSTIC_ROWS,
     NOISE,
@@ -284,7 +285,7 @@ def place(latents: Latents, stands: Standing, plane: Plane, nodes: list[Node]) -
 
 
 def split_latents(
-    rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions, z: Floats
+    rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions, threads: int, z: Floats
 ) -> Split:
     """Split a node by HDBSCAN on where a GMVAE has its people.
 
@@ -297,20 +298,26 @@ def split_latents(
     min_cluster_size : int
         In rows.
     options : ZoomOptions
+    threads : int
+        Not used.
     z : ndarray of float32, shape (n_rows, n_latent)
 
     Returns
     -------
     Split
     """
+    clock = Clock()
     with threadpool_limits(1):
-        labels, strength, persistence = cluster(z, min_cluster_size, options)
-        xy = discriminants(z, labels).places(z)
-        trust = trustworthiness_of(rows.features, xy, seed, options.metric)
+        with clock.time("cluster"):
+            labels, strength, persistence = cluster(z, min_cluster_size, options)
+        with clock.time("layout"):
+            xy = discriminants(z, labels).places(z)
+        with clock.time("diagnostics"):
+            trust = trustworthiness_of(rows.features, xy, seed, options.metric)
     if len(persistence) < 2:
         nothing = (np.zeros(len(xy), dtype=np.intp), np.zeros(len(xy)), np.zeros(0))
-        return Split(ONE_CLUSTER, *nothing, xy, trust)
-    return Split(None, labels, strength, persistence, xy, trust)
+        return Split(ONE_CLUSTER, *nothing, xy, trust, clock.seconds)
+    return Split(None, labels, strength, persistence, xy, trust, clock.seconds)
 
 
 def discriminants(z: Floats, labels: Ints) -> Plane:

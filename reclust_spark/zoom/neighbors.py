@@ -11,28 +11,52 @@ PaCMAP does when it chooses neighbours:
 μ is the mean distance to the ten nearest. The full correction (1) lets groups that only touch flow
 together; half of it, the default, keeps the strays out and the groups apart (README, results).
 
+Of few points all pairs are compared. Many are first cut into cells (k-means, on a sample), and a
+cell is compared with those nearest to it: the inverted file of Jégou et al. (2011), searched a cell
+at a time, so that matrix products do the work. What lies beyond a cell's borders is then found
+among the neighbours' neighbours (Dong et al. 2011).
+
 References
 ----------
 Jégou, Harzallah, Schmid (2007). A contextual dissimilarity measure for accurate and efficient image
 search. CVPR. Feldbauer, Flexer (2019). A comprehensive empirical comparison of hubness reduction in
-high-dimensional spaces. Knowl. Inf. Syst. 59.
+high-dimensional spaces. Knowl. Inf. Syst. 59. Jégou, Douze, Schmid (2011). Product quantization for
+nearest neighbor search. TPAMI 33. Dong, Moses, Li (2011). Efficient k-nearest neighbor graph
+construction for generic similarity measures. WWW.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from reclust_spark.zoom.arrays import Floats
+from reclust_spark.warehouse.compiled import enable_compile_cache, kernel
+from reclust_spark.zoom.arrays import Floats, Ints
 
-EXACT_ROWS = 4_096
-"""Up to here all pairs are compared, as in UMAP."""
+EXACT_ROWS = 16_384
+"""Up to here all pairs are compared."""
 
 SURROUNDINGS = 10
 CANDIDATES = 2
 """Neighbours looked at for each one kept."""
+
+CELL_ROWS = 600
+CELLS_SEARCHED = 16
+CELL_SAMPLE = 64
+LLOYD_ROUNDS = 4
+FURTHER = 12
+"""After the search by cells, so many nearest of as many nearest are looked at."""
+
+PAIRWISE_ROWS = 4_096
+"""Up to here all pairs are compared under other metrics, as in UMAP."""
+
+BLOCK_ROWS = 512
+"""Of one matrix product."""
 
 
 class Neighbors(NamedTuple):
@@ -41,7 +65,9 @@ class Neighbors(NamedTuple):
     Attributes
     ----------
     indices : ndarray of int32, shape (n_points, k)
+        -1 where the search has missed one.
     distances : ndarray of float32, shape (n_points, k)
+        Infinite there.
     """
 
     indices: NDArray[np.int32]
@@ -49,7 +75,12 @@ class Neighbors(NamedTuple):
 
 
 def find_neighbors(
-    values: Floats, n_neighbors: int, metric: str, correction: float, seed: int
+    values: Floats,
+    n_neighbors: int,
+    metric: str,
+    correction: float,
+    seed: int,
+    threads: int = 1,
 ) -> Neighbors:
     """Find each point's neighbours, by distances corrected for hubs.
 
@@ -60,10 +91,13 @@ def find_neighbors(
     n_neighbors : int
         How many to keep, the point itself included; less than n_points.
     metric : str
+        Any of UMAP's; euclidean and cosine are searched here, others by PyNNDescent.
     correction : float
         From 0 (none) to 1 (NICDM).
     seed : int
         Of the search, where it is not exact.
+    threads : int
+        The result does not depend on it.
 
     Returns
     -------
@@ -71,9 +105,10 @@ def find_neighbors(
         Sorted by corrected distance.
     """
     if correction == 0:
-        return _nearest(values, n_neighbors, metric, seed)
+        return _nearest(values, n_neighbors, metric, seed, threads)
     wanted = min(len(values), max(CANDIDATES * n_neighbors, SURROUNDINGS + 1))
-    return _corrected(_nearest(values, wanted, metric, seed), n_neighbors, correction)
+    found = _nearest(values, wanted, metric, seed, threads)
+    return _corrected(found, n_neighbors, correction)
 
 
 def _corrected(found: Neighbors, n_neighbors: int, correction: float) -> Neighbors:
@@ -89,36 +124,270 @@ def _corrected(found: Neighbors, n_neighbors: int, correction: float) -> Neighbo
     order = np.argsort(relative, axis=1, kind="stable")[:, : n_neighbors - 1]
     indices = np.hstack([own, np.take_along_axis(others, order, axis=1)])
     nearest = np.take_along_axis(relative, order, axis=1)
-    return Neighbors(indices, np.hstack([np.zeros((len(own), 1)), nearest]).astype(np.float32))
+    ordered = np.hstack([np.zeros((len(own), 1)), nearest])
+    return Neighbors(indices, np.asarray(ordered, dtype=np.float32))
 
 
-def _nearest(values: Floats, n_neighbors: int, metric: str, seed: int) -> Neighbors:
-    if len(values) <= EXACT_ROWS:
-        return _exact(values, n_neighbors, metric)
-    from umap.umap_ import nearest_neighbors
+def _nearest(values: Floats, wanted: int, metric: str, seed: int, threads: int) -> Neighbors:
+    if metric == "euclidean":
+        return _search(values, wanted, seed, threads)
+    if metric == "cosine":
+        found = _search(_on_sphere(values), wanted, seed, threads)
+        halves = np.square(found.distances) / 2
+        return Neighbors(found.indices, np.asarray(halves, dtype=np.float32))
+    if len(values) <= PAIRWISE_ROWS:
+        return _pairwise(values, wanted, metric)
+    return _descend(values, wanted, metric, seed)
 
-    indices, distances, _ = nearest_neighbors(
-        values,
-        n_neighbors,
-        metric,
-        {},
-        False,
-        np.random.RandomState(seed),
-        n_jobs=1,
+
+def _search(values: Floats, wanted: int, seed: int, threads: int) -> Neighbors:
+    """Search by Euclidean distance."""
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        if len(values) <= EXACT_ROWS:
+            return _compare_all(values, wanted, pool)
+        return _compare_cells(values, wanted, seed, pool)
+
+
+def _compare_all(values: Floats, wanted: int, pool: ThreadPoolExecutor) -> Neighbors:
+    # about their mean, the differences of squares below lose the least
+    centred = values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    found = _none_yet(len(values), wanted)
+    squares = _squares(centred)
+    everyone = np.arange(len(values), dtype=np.int32)
+    _each(
+        pool,
+        lambda first: _compare(centred, squares, first, len(values), centred, everyone, found),
+        range(0, len(values), BLOCK_ROWS),
     )
-    rows = np.arange(len(values))
-    place = (indices == rows[:, None]).argmax(axis=1)  # a twin under the metric may come first
-    indices[rows, place], indices[:, 0] = indices[:, 0].copy(), rows
-    return Neighbors(indices, np.asarray(distances, dtype=np.float32))
+    return found
 
 
-def _exact(values: Floats, n_neighbors: int, metric: str) -> Neighbors:
+def _compare_cells(values: Floats, wanted: int, seed: int, pool: ThreadPoolExecutor) -> Neighbors:
+    mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
+    centres = _centres(values, mean, seed)
+    cell_of = np.empty(len(values), dtype=np.intp)
+
+    def assign(first: int) -> None:
+        part = slice(first, first + BLOCK_ROWS)
+        cell_of[part] = _nearest_centre(values[part] - mean, centres)
+
+    _each(pool, assign, range(0, len(values), BLOCK_ROWS))
+    order = np.argsort(cell_of, kind="stable")
+    together = values[order]
+    together -= mean
+    squares = _squares(together)
+    sizes = np.bincount(cell_of, minlength=len(centres))
+    ends = np.cumsum(sizes)
+    apart = _squares(centres) - 2 * (centres @ centres.T)  # but for a term that orders nothing
+    found = _none_yet(len(values), wanted)
+
+    def compare(cell: int) -> None:
+        nearest = np.argsort(apart[cell], kind="stable")
+        enough = int(np.searchsorted(sizes[nearest].cumsum(), 2 * wanted)) + 1
+        near = np.sort(nearest[: max(CELLS_SEARCHED, enough)])
+        ranges = [np.arange(ends[i] - sizes[i], ends[i], dtype=np.int32) for i in near]
+        others = np.concatenate(ranges)
+        block = together[others]
+        for first in range(ends[cell] - sizes[cell], ends[cell], BLOCK_ROWS):
+            _compare(together, squares, first, ends[cell], block, others, found)
+
+    _each(pool, compare, np.argsort(-sizes, kind="stable"))
+    nearer = _none_yet(len(values), wanted)
+
+    def look_further(first: int) -> None:
+        _look_further(together, first, min(first + BLOCK_ROWS, len(values)), *found, *nearer)
+
+    _each(pool, look_further, range(0, len(values), BLOCK_ROWS))
+    result = Neighbors(np.empty_like(found.indices), np.empty_like(found.distances))
+    result.indices[order] = order.astype(np.int32)[nearer.indices]
+    result.distances[order] = nearer.distances
+    return result
+
+
+def _compare(
+    values: Floats,
+    squares: Floats,
+    first: int,
+    end: int,
+    block: Floats,
+    others: NDArray[np.int32],
+    found: Neighbors,
+) -> None:
+    """Find the nearest of some points among a block of others."""
+    last = min(first + BLOCK_ROWS, end)
+    products = values[first:last] @ block.T
+    _keep_nearest(products, squares, first, others, found.indices, found.distances)
+    _measure(values, first, last, found.indices, found.distances)
+
+
+@kernel()
+def _keep_nearest(
+    products: Floats,
+    squares: Floats,
+    first: int,
+    others: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    distances: Floats,
+) -> None:
+    """Keep the others at the least distance, in a heap a point with the farthest on top."""
+    size = indices.shape[1] - 1
+    for row in range(products.shape[0]):
+        point = first + row
+        kept, near = indices[point, 1:], distances[point, 1:]
+        n_kept = 0
+        for column in range(len(others)):
+            other = others[column]
+            distance = squares[other] - np.float32(2) * products[row, column]
+            if (n_kept == size and distance >= near[0]) or other == point:
+                continue
+            if n_kept < size:
+                at = n_kept
+                n_kept += 1
+                while at > 0 and near[(at - 1) // 2] < distance:
+                    above = (at - 1) // 2
+                    near[at], kept[at] = near[above], kept[above]
+                    at = above
+            else:
+                at = 0
+                while 2 * at + 1 < size:
+                    below = 2 * at + 1
+                    if below + 1 < size and near[below + 1] > near[below]:
+                        below += 1
+                    if near[below] <= distance:
+                        break
+                    near[at], kept[at] = near[below], kept[below]
+                    at = below
+            near[at], kept[at] = distance, other
+
+
+@kernel(reorder=True)
+def _measure(
+    values: Floats, first: int, last: int, indices: NDArray[np.int32], distances: Floats
+) -> None:
+    """Measure the distances that were kept in full, and sort by them; equal ones by the index."""
+    size = indices.shape[1]
+    for point in range(first, last):
+        indices[point, 0], distances[point, 0] = point, 0
+        for i in range(1, size):
+            other = indices[point, i]
+            total = np.float32(0)
+            for c in range(values.shape[1]):
+                step = values[point, c] - values[other, c]
+                total += step * step
+            distance = np.float32(np.sqrt(total))
+            at = i
+            while at > 1 and (
+                distances[point, at - 1] > distance
+                or (distances[point, at - 1] == distance and indices[point, at - 1] > other)
+            ):
+                distances[point, at] = distances[point, at - 1]
+                indices[point, at] = indices[point, at - 1]
+                at -= 1
+            distances[point, at], indices[point, at] = distance, other
+
+
+@kernel(reorder=True)
+def _look_further(
+    values: Floats,
+    first: int,
+    last: int,
+    known: NDArray[np.int32],
+    how_far: Floats,
+    indices: NDArray[np.int32],
+    distances: Floats,
+) -> None:
+    """Take in what the nearest of one's nearest are nearer to, as in NN-descent."""
+    size = known.shape[1]
+    reach = min(size, 1 + FURTHER)
+    for point in range(first, last):
+        indices[point], distances[point] = known[point], how_far[point]
+        for i in range(1, reach):
+            for j in range(1, reach):
+                other = known[known[point, i], j]
+                is_new = other != point
+                for k in range(1, size):
+                    is_new = is_new and indices[point, k] != other
+                if not is_new:
+                    continue
+                total = np.float32(0)
+                for c in range(values.shape[1]):
+                    step = values[point, c] - values[other, c]
+                    total += step * step
+                distance = np.float32(np.sqrt(total))
+                if distance >= distances[point, size - 1]:
+                    continue
+                at = size - 1
+                while at > 1 and distances[point, at - 1] > distance:
+                    distances[point, at] = distances[point, at - 1]
+                    indices[point, at] = indices[point, at - 1]
+                    at -= 1
+                distances[point, at], indices[point, at] = distance, other
+
+
+def _centres(values: Floats, mean: Floats, seed: int) -> Floats:
+    """Return the centres of cells: k-means on a sample."""
+    n_cells = len(values) // CELL_ROWS
+    rng = np.random.default_rng(seed)
+    chosen = rng.choice(len(values), min(len(values), CELL_SAMPLE * n_cells), replace=False)
+    sample = values[np.sort(chosen)] - mean
+    centres = sample[rng.choice(len(sample), n_cells, replace=False)]
+    for _ in range(LLOYD_ROUNDS):
+        cell_of = _nearest_centre(sample, centres)
+        sizes = np.bincount(cell_of, minlength=n_cells)
+        inhabited = np.flatnonzero(sizes)
+        starts = (np.cumsum(sizes) - sizes)[inhabited]
+        sums = np.add.reduceat(sample[np.argsort(cell_of, kind="stable")], starts, axis=0)
+        centres[inhabited] = sums / sizes[inhabited, None].astype(np.float32)
+    return centres
+
+
+def _nearest_centre(values: Floats, centres: Floats) -> Ints:
+    return np.asarray((_squares(centres) - 2 * (values @ centres.T)).argmin(axis=1), dtype=np.intp)
+
+
+def _squares(values: Floats) -> Floats:
+    return np.einsum("ij,ij->i", values, values)
+
+
+def _none_yet(n_points: int, wanted: int) -> Neighbors:
+    return Neighbors(
+        np.empty((n_points, wanted), dtype=np.int32), np.empty((n_points, wanted), dtype=np.float32)
+    )
+
+
+def _each(pool: ThreadPoolExecutor, work: Callable[[int], None], items: Iterable[int]) -> None:
+    """Do all of it, and raise what one has raised."""
+    for _ in pool.map(work, items):
+        pass
+
+
+def _on_sphere(values: Floats) -> Floats:
+    """Return points whose squared distance is twice the cosine's; zeros are at 1 from all."""
+    lengths = np.linalg.norm(values, axis=1, keepdims=True)
+    none = (lengths == 0).astype(np.float32)
+    return np.hstack([values / (lengths + none), none])
+
+
+def _pairwise(values: Floats, wanted: int, metric: str) -> Neighbors:
     from sklearn.metrics import pairwise_distances
 
     everyone = np.arange(len(values))
     distances = pairwise_distances(values.astype(np.float64), metric=metric).astype(np.float32)
     distances[everyone, everyone] = -1.0  # itself before any twin under this metric
-    indices = np.argsort(distances, axis=1, kind="stable")[:, :n_neighbors]
+    indices = np.argsort(distances, axis=1, kind="stable")[:, :wanted]
     distances[everyone, everyone] = 0.0
     near = np.take_along_axis(distances, indices, axis=1)
     return Neighbors(indices.astype(np.int32), near)
+
+
+def _descend(values: Floats, wanted: int, metric: str, seed: int) -> Neighbors:
+    from umap.umap_ import nearest_neighbors
+
+    enable_compile_cache()
+    indices, distances, _ = nearest_neighbors(
+        values, wanted, metric, {}, False, np.random.RandomState(seed), n_jobs=1
+    )
+    rows = np.arange(len(values))
+    place = (indices == rows[:, None]).argmax(axis=1)  # a twin under the metric may come first
+    indices[rows, place], indices[:, 0] = indices[:, 0].copy(), rows
+    return Neighbors(indices, np.asarray(distances, dtype=np.float32))

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from reclust_spark.config import ZoomOptions
 from reclust_spark.warehouse.names import NO_STRUCTURE, ONE_CLUSTER
 from reclust_spark.zoom.arrays import Floats, Ints
+from reclust_spark.zoom.clock import Clock
 from reclust_spark.zoom.embed import embed, find_patterns, spread
 
 DIAGNOSTIC_ROWS = 1_000
@@ -54,6 +55,8 @@ class Split(NamedTuple):
         The map of the node; None where there was nothing to embed.
     trustworthiness : float or None
         Of the map, on a seeded sample of patterns, in [0, 1].
+    seconds : dict of str to float
+        How long each part of the fit took.
     """
 
     stop_reason: str | None
@@ -62,9 +65,12 @@ class Split(NamedTuple):
     persistence: NDArray[np.float64]
     xy: Floats | None
     trustworthiness: float | None
+    seconds: dict[str, float]
 
 
-def split(rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions) -> Split:
+def split(
+    rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions, threads: int = 1
+) -> Split:
     """Embed and cluster the rows of one node.
 
     Parameters
@@ -76,29 +82,32 @@ def split(rows: Rows, seed: int, min_cluster_size: int, options: ZoomOptions) ->
     min_cluster_size : int
         In rows.
     options : ZoomOptions
+    threads : int
+        The result does not depend on it.
 
     Returns
     -------
     Split
     """
-    n_rows = len(rows.ids)
+    n_rows, clock = len(rows.ids), Clock()
     nothing = (np.zeros(n_rows, dtype=np.intp), np.zeros(n_rows), np.zeros(0))
-    patterns = find_patterns(rows.features)
+    with clock.time("patterns"):
+        patterns = find_patterns(rows.features)
     if len(patterns.counts) < 2:
-        return Split(NO_STRUCTURE, *nothing, None, None)
+        return Split(NO_STRUCTURE, *nothing, None, None, clock.seconds)
     with threadpool_limits(1):
-        places = embed(patterns.values, options.n_components, seed, options)
-        everyone = spread(places, patterns, options.n_neighbors, seed)
-        if options.n_components == 2:
-            flat, xy = places, everyone
-        else:
-            flat = embed(patterns.values, 2, seed, options)
-            xy = spread(flat, patterns, options.n_neighbors, seed)
-        trust = trustworthiness_of(patterns.values, flat, seed, options.metric)
-        labels, strength, persistence = cluster(everyone, min_cluster_size, options)
+        dimensions = dict.fromkeys((options.n_components, 2))
+        maps = embed(patterns.values, list(dimensions), seed, options, threads, clock)
+        with clock.time("patterns"):
+            spreads = [spread(places, patterns, options.n_neighbors, seed) for places in maps]
+        everyone, flat, xy = spreads[0], maps[-1], spreads[-1]
+        with clock.time("diagnostics"):
+            trust = trustworthiness_of(patterns.values, flat, seed, options.metric)
+        with clock.time("cluster"):
+            labels, strength, persistence = cluster(everyone, min_cluster_size, options)
     if len(persistence) < 2:
-        return Split(ONE_CLUSTER, *nothing, xy, trust)
-    return Split(None, labels, strength, persistence, xy, trust)
+        return Split(ONE_CLUSTER, *nothing, xy, trust, clock.seconds)
+    return Split(None, labels, strength, persistence, xy, trust, clock.seconds)
 
 
 def medoid(features: Floats, seed: int, metric: str) -> int:

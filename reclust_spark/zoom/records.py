@@ -17,6 +17,7 @@ from reclust_spark.zoom.tables import assignments_frame, embeddings_frame
 from reclust_spark.zoom.tree import Growth, Node
 
 NODE, PLACED, MAPPED, OPEN = "node", "assignment", "embedding", "open"
+FIGURE = "figure"
 
 COLUMNS = {
     "tag": pa.string(),
@@ -40,7 +41,8 @@ COLUMNS = {
     "engine": pa.string(),
     "n_fit": pa.int64(),
     "trustworthiness": pa.float64(),
-    "seconds": pa.float64(),
+    "name": pa.string(),
+    "value": pa.float64(),
 }
 SCHEMA = pa.schema(list(COLUMNS.items()))
 
@@ -68,15 +70,20 @@ def to_table(growth: Growth) -> pa.Table:
         With the columns of `SCHEMA`; what a tag does not use is null.
     """
     nodes = [*growth.nodes, *(one.node for one in growth.open)]
-    return pa.concat_tables([nodes_table(nodes, growth.seconds), people_table(growth)])
+    return pa.concat_tables(
+        [nodes_table(nodes), figures_table(growth.seconds), people_table(growth)]
+    )
 
 
-def nodes_table(nodes: list[Node], seconds: Mapping[str, float]) -> pa.Table:
-    """Turn nodes, and the seconds that each took to fit, into tagged rows."""
-    columns: dict[str, Any] = {
-        name: [getattr(node, name) for node in nodes] for name in Node._fields
-    }
-    return _part(NODE, columns | {"seconds": [seconds.get(node.path) for node in nodes]})
+def nodes_table(nodes: list[Node]) -> pa.Table:
+    """Turn nodes into tagged rows."""
+    return _part(NODE, {name: [getattr(node, name) for node in nodes] for name in Node._fields})
+
+
+def figures_table(figures: Mapping[tuple[str, str], float]) -> pa.Table:
+    """Turn figures, by path and name, into tagged rows."""
+    paths, names = [path for path, _ in figures], [name for _, name in figures]
+    return _part(FIGURE, {"path": paths, "name": names, "value": list(figures.values())})
 
 
 def people_table(growth: Growth) -> pa.Table:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -58,11 +59,13 @@ from reclust_spark.zoom.latent import (
 )
 from reclust_spark.zoom.node import Rows
 from reclust_spark.zoom.records import (
+    FIGURE,
     MAPPED,
     NODE,
     OPEN,
     PLACED,
     STAGED_DDL,
+    figures_table,
     nodes_table,
     people_table,
     to_nodes,
@@ -158,7 +161,9 @@ def run(
     staging = f"_staging_zoom_{fingerprint[:16]}"
 
     def work(number: int) -> Outcome:
-        return _Zoom(warehouse, config, prepared, gmvae, staging, on_progress).build(number)
+        population = ledger.rows_out("prepare", PREPARED, prepared)
+        zoom = _Zoom(warehouse, config, population, prepared, gmvae, staging, on_progress)
+        return zoom.build(number)
 
     result = ledger.run(step, work)
     # not before the manifest has the tree: until then a new run starts from what is staged
@@ -173,6 +178,7 @@ class _Zoom:
         self,
         warehouse: Warehouse,
         config: Config,
+        population: int,
         prepared: int,
         gmvae: int | None,
         staging: str,
@@ -183,7 +189,7 @@ class _Zoom:
         self.latents = None if gmvae is None else warehouse.read(LATENTS, gmvae)
         self.staging, self.on_progress = staging, on_progress
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
-        self.population = self.features.count()
+        self.population = population
 
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
@@ -215,11 +221,9 @@ class _Zoom:
         """Fit the open nodes and stage what they give, as one action."""
         options, population = self.options, self.population
         by_latents = self.latents is not None and frontier[0].path == ROOT
+        threads = grouped.threads_of(self.warehouse.spark, len(frontier))
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
-            from reclust_spark.warehouse.compiled import enable_compile_cache
-
-            enable_compile_cache()
             order = order_by(table["row_id"])
             rows = Rows(
                 table["row_id"].to_numpy()[order],
@@ -234,7 +238,8 @@ class _Zoom:
             if by_latents:
                 z = matrix(table["z"], order)
                 engine = Engine(GMVAE_ENGINE, partial(split_latents, z=z))
-            return to_table(grow(node, rows, strength, population, options, engine))
+            grown = grow(node, rows, strength, population, options, engine, threads)
+            return to_table(grown)
 
         people = self._people(wave, frontier)
         schema = StructType.fromDDL(STAGED_DDL)
@@ -264,8 +269,9 @@ class _Zoom:
 
         schema = StructType.fromDDL(STAGED_DDL)
         people = self.latents.mapInArrow(stage, schema)
-        seconds = {ROOT: time.perf_counter() - started}
-        born = self.warehouse.spark.createDataFrame(nodes_table(nodes, seconds), schema)
+        seconds = {(ROOT, "fit_seconds"): time.perf_counter() - started}
+        local = pa.concat_tables([nodes_table(nodes), figures_table(seconds)])
+        born = self.warehouse.spark.createDataFrame(local, schema)
         staged = people.unionByName(born).withColumn("wave", F.lit(0))
         self.warehouse.append_staged(self.staging, staged, 0)
 
@@ -327,15 +333,21 @@ class _Zoom:
         rows = node_rows(nodes.values())
         self.warehouse.write_version(NODES, self.warehouse.local(NODES, rows), number)
         staged = self.warehouse.read_named(self.staging)
-        for table, tag in ((ASSIGNMENTS, PLACED), (EMBEDDINGS, MAPPED)):
+
+        def write(table: Table, tag: str) -> None:
             rows = staged.where(F.col("tag") == tag).select(*_columns(table))
             # sorted by path, a file holds few clusters and `path LIKE '/003/%'` skips the others
             self.warehouse.write_version(table, rows.sort("path", "row_id"), number)
 
+        with ThreadPoolExecutor(2) as beside:
+            tables = ((ASSIGNMENTS, PLACED), (EMBEDDINGS, MAPPED))
+            for written in [beside.submit(write, table, tag) for table, tag in tables]:
+                written.result()
+
     def _seconds(self) -> dict[tuple[str, str], float]:
-        staged = self.warehouse.read_named(self.staging).where(F.col("seconds").isNotNull())
-        rows = staged.select("path", "seconds").collect()
-        return {(row["path"], "fit_seconds"): row["seconds"] for row in rows}
+        staged = self.warehouse.read_named(self.staging).where(F.col("tag") == FIGURE)
+        rows = staged.select("path", "name", "value").collect()
+        return {(row["path"], row["name"]): row["value"] for row in rows}
 
     def _report(self, wave: int, nodes: dict[str, Node]) -> None:
         still_open = _open(nodes)

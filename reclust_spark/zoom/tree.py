@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from reclust_spark.config import ZoomOptions
 from reclust_spark.paths import ROOT, child, depth, seed_of
@@ -32,11 +33,12 @@ class Engine(NamedTuple):
     name : str
         As `nodes.engine` has it.
     split : callable
-        From a node's rows, its seed, the smallest cluster in rows and the options to a `Split`.
+        From a node's rows, its seed, the smallest cluster in rows, the options and the threads that
+        it may use to a `Split`.
     """
 
     name: str
-    split: Callable[[Rows, int, int, ZoomOptions], Split]
+    split: Callable[[Rows, int, int, ZoomOptions, int], Split]
 
 
 UMAP_HDBSCAN = Engine("umap_hdbscan", split)
@@ -108,13 +110,29 @@ class Open(NamedTuple):
 
 @dataclass
 class Growth:
-    """What a call of `grow` found."""
+    """What a call of `grow` found.
+
+    Attributes
+    ----------
+    nodes, placed, maps, open : list
+    seconds : dict of (str, str) to float
+        By path and what they were spent on; `fit_seconds` is a fit's whole, `task_started` the Unix
+        time at which the call began and `task_seconds` how long it took.
+    """
 
     nodes: list[Node] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
+    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def add(self, other: Growth) -> None:
+        """Take what another has found."""
+        self.nodes += other.nodes
+        self.placed += other.placed
+        self.maps += other.maps
+        self.open += other.open
+        self.seconds |= other.seconds
 
 
 class _Task(NamedTuple):
@@ -188,6 +206,7 @@ def grow(
     population: int,
     options: ZoomOptions,
     engine: Engine = UMAP_HDBSCAN,
+    threads: int = 1,
 ) -> Growth:
     """Split a node; finish children of up to ``inline_rows`` to their leaves, leave others open.
 
@@ -204,38 +223,60 @@ def grow(
     options : ZoomOptions
     engine : Engine
         Splits the node itself; those below it are embedded and clustered.
+    threads : int
+        The result does not depend on it.
 
     Returns
     -------
     Growth
     """
     growth = Growth()
-    todo = deque([_Task(node, rows, strength)])
-    while todo:
-        task = todo.popleft()
-        how = engine if task.node is node else UMAP_HDBSCAN
-        for born in _visit(task, population, options, how, growth):
-            if len(born.rows.ids) <= options.inline_rows or _is_leaf(born, population, options):
-                todo.append(born)
-            else:
-                growth.open.append(Open(born.node, born.rows.ids, born.strength))
+    started = time.perf_counter()
+    growth.seconds[node.path, "task_started"] = time.time()
+    todo = [_Task(node, rows, strength)]
+    # BLAS has one thread in each of ours: how many it has would show in the last bits
+    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+        while todo:
+            # one node has all threads; of several, each has one, the largest first
+            share = max(1, threads // len(todo))
+            visits = [
+                pool.submit(
+                    _visit, task, population, options,
+                    engine if task.node is node else UMAP_HDBSCAN, share,
+                )
+                for task in sorted(todo, key=lambda task: -task.node.n_rows)
+            ]  # fmt: skip
+            todo = []
+            for visit in visits:
+                found, children = visit.result()
+                growth.add(found)
+                for born in children:
+                    if len(born.rows.ids) <= options.inline_rows or _is_leaf(
+                        born, population, options
+                    ):
+                        todo.append(born)
+                    else:
+                        growth.open.append(Open(born.node, born.rows.ids, born.strength))
+    growth.seconds[node.path, "task_seconds"] = time.perf_counter() - started
     return growth
 
 
 def _visit(
-    task: _Task, population: int, options: ZoomOptions, engine: Engine, growth: Growth
-) -> list[_Task]:
-    """Fit one node, record what is final and return its children."""
-    node, rows = task.node, task.rows
+    task: _Task, population: int, options: ZoomOptions, engine: Engine, threads: int
+) -> tuple[Growth, list[_Task]]:
+    """Fit one node; return what is final, and its children."""
+    node, rows, growth = task.node, task.rows, Growth()
     reason = stop_before_fit(node.path, node.n_rows, population, options)
     if reason is not None:
         growth.nodes.append(node._replace(stop_reason=reason))
         growth.placed.append(Placed(node.path, False, rows.ids, task.strength, rows.weights))
-        return []
+        return growth, []
     started = time.perf_counter()
     size = cluster_size(node.path, node.n_rows, population, options)
-    found = engine.split(rows, node.seed, size, options)
-    growth.seconds[node.path] = time.perf_counter() - started
+    found = engine.split(rows, node.seed, size, options, threads)
+    growth.seconds[node.path, "fit_seconds"] = time.perf_counter() - started
+    for part, seconds in found.seconds.items():
+        growth.seconds[node.path, f"{part}_seconds"] = seconds
     growth.nodes.append(_fitted(node, found, engine.name))
     is_split = found.stop_reason is None
     if found.xy is not None:
@@ -243,16 +284,17 @@ def _visit(
         growth.maps.append(Map(node.path, rows.ids, found.xy, children))
     if not is_split:
         growth.placed.append(Placed(node.path, False, rows.ids, task.strength, rows.weights))
-        return []
+        return growth, []
     noise = np.flatnonzero(found.labels == NOISE)
     if len(noise):
         growth.placed.append(
             Placed(node.path, True, rows.ids[noise], found.strength[noise], rows.weights[noise])
         )
-    return [
+    born = [
         _child_task(node.path, number, rows, found, options)
         for number in range(len(found.persistence))
     ]
+    return growth, born
 
 
 def _child_task(path: str, number: int, rows: Rows, found: Split, options: ZoomOptions) -> _Task:

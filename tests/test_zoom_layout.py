@@ -64,7 +64,10 @@ def test_the_search_is_the_same_on_any_number_of_threads_and_misses_little(monke
 
 
 def test_a_tree_is_the_same_on_any_number_of_threads(digits):
-    one, two = (zoom_array(digits, threads=threads, n_epochs=50, max_depth=2) for threads in (1, 3))
+    one, two = (
+        zoom_array(digits, threads=threads, layout="parallel", n_epochs=50, max_depth=2)
+        for threads in (1, 3)
+    )
     assert one.assignments.equals(two.assignments) and one.embeddings.equals(two.embeddings)
 
 
@@ -102,6 +105,7 @@ def test_hubs_are_held_back_less_the_more_points_there_are():
     assert held_back(50_000, options) == (0.0, 1.0) == held_back(10**7, options)
 
 
-def test_umap_learn_itself_is_a_setting_away(digits):
-    tree = zoom_array(digits, layout="umap", n_epochs=50, max_depth=1)
-    assert tree.nodes.n_children[0] > 2
+@pytest.mark.parametrize("layout", ["umap", "parallel"])
+def test_either_layout_finds_digits(digits, layout):
+    tree = zoom_array(digits, layout=layout, n_epochs=200, max_depth=1)
+    assert tree.nodes.n_children[0] > 4

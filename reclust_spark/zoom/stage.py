@@ -84,7 +84,7 @@ from reclust_spark.zoom.tree import (
 )
 
 STAGE = "zoom"
-STEP_VERSION = 1
+STEP_VERSION = 2
 NOT_IN_RESULT = {"inline_rows", "engine"}
 """Options that change how the work is cut and never what comes out, or that count elsewhere."""
 

@@ -24,6 +24,9 @@ from reclust_spark.warehouse.names import MAX_DEPTH, TOO_SMALL
 from reclust_spark.zoom.arrays import Floats, Ints
 from reclust_spark.zoom.node import NOISE, Rows, Split, medoid, split
 
+SEARCHED = ("euclidean", "cosine")
+"""Metrics whose neighbours are found by our own search."""
+
 
 class Engine(NamedTuple):
     """A way to split a node.
@@ -234,11 +237,14 @@ def grow(
     started = time.perf_counter()
     growth.seconds[node.path, "task_started"] = time.time()
     todo = [_Task(node, rows, strength)]
+    # umap-learn's and PyNNDescent's compiled code ends the process if two threads are in it
+    ours = options.layout == "parallel" and options.metric in SEARCHED
+    at_once = threads if ours else 1
     # BLAS has one thread in each of ours: how many it has would show in the last bits
-    with threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
+    with threadpool_limits(1), ThreadPoolExecutor(at_once) as pool:
         while todo:
             # one node has all threads; of several, each has one, the largest first
-            share = max(1, threads // len(todo))
+            share = max(1, threads // min(at_once, len(todo)))
             visits = [
                 pool.submit(
                     _visit, task, population, options,

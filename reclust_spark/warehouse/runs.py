@@ -108,13 +108,11 @@ class Ledger:
 
     def fingerprint(self, stage: str, version_column: str, number: int) -> str:
         """Return what a version was made from."""
-        rows = [row for row in self._complete(stage) if row[version_column] == number]
-        return str(max(rows, key=_finished)["step_hash"])
+        return str(self._last(stage, version_column, number)["step_hash"])
 
     def rows_out(self, stage: str, version_column: str, number: int) -> int:
         """Return how many people a version has."""
-        rows = [row for row in self._complete(stage) if row[version_column] == number]
-        return int(max(rows, key=_finished)["rows_out"])
+        return int(self._last(stage, version_column, number)["rows_out"])
 
     def run(self, step: Step, work: Callable[[int], Outcome], *, again: bool = False) -> Result:
         """Reuse a step's version, or make the next one.
@@ -154,6 +152,10 @@ class Ledger:
             rows = self.warehouse.read(RUNS).drop("config", "error") if there else None
             self._rows = [] if rows is None else rows.where(F.col("status") == COMPLETE).collect()
         return [row for row in self._rows if row["stage"] == stage]
+
+    def _last(self, stage: str, version_column: str, number: int) -> Row:
+        rows = [row for row in self._complete(stage) if row[version_column] == number]
+        return max(rows, key=_finished)
 
     def _made_from(self, step: Step) -> int | None:
         rows = self._complete(step.stage)

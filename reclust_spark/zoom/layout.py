@@ -4,9 +4,9 @@ umap-learn moves both ends of one tie after the other, so that a seeded layout h
 thread. Here a point moves alone, by its own ties and its own random draws, while those that it
 looks at stand still: the points are cut into a few parts, and a part moves at once. Any number of
 threads may share a part, in any order, and every bit is the same. A tie is among those of both its
-ends, so each end is pulled as often as in umap-learn; a pull counts twice, because there it moves
-both, but goes half way at most. (Without that limit the ends of a strong tie leap over each other
-in turn, and a pair that has begun to do so flies off the map.)
+ends, so each end is drawn as often as in umap-learn. A pull goes half way at most, and where that
+shortens it, the pushes that come with it are shortened alike. (Without the limit the ends of a
+strong tie leap over each other in turn, and a pair that has begun to do so flies off the map.)
 
 The two forces depend on the squared distance alone. They are looked up in tables by the leading
 bits of its floating-point form, which saves the powers and divisions that took most of the time;
@@ -42,7 +42,6 @@ CHUNK = 1_024
 """Points that a thread moves at a time, where there are enough to share."""
 
 NEGATIVES = 5
-PULL = 1.0
 RATE = 0.3
 HALF_WAY = 0.5
 MOST = 4.0
@@ -227,7 +226,7 @@ def _forces(min_dist: float) -> _Forces:
     middle = (bits << KEPT_BITS) + (1 << (KEPT_BITS - 1))
     squared = middle.astype(np.int32).view(np.float32).astype(np.float64)
     near = 1 + a * squared**b
-    pull = PULL * 2 * a * b * squared ** (b - 1) / near
+    pull = 2 * a * b * squared ** (b - 1) / near
     push = 2 * b / ((NEAR + squared) * near)
     return _Forces(pull.astype(np.float32), push.astype(np.float32), int(low))
 
@@ -240,6 +239,13 @@ def _curve(min_dist: float, spread: float = 1.0) -> tuple[float, float]:
     wanted = np.where(distance < min_dist, 1.0, np.exp(-(distance - min_dist) / spread))
     (a, b), _ = curve_fit(lambda d, a, b: 1 / (1 + a * d ** (2 * b)), distance, wanted)
     return float(a), float(b)
+
+
+@kernel()
+def _force(squared: np.float32, table: Floats, lowest: int) -> np.float32:
+    """Look a force up by the squared distance."""
+    entry = (int(np.float32(squared).view(np.int32)) >> KEPT_BITS) - lowest
+    return table[min(max(entry, 0), len(table) - 1)]
 
 
 @cache
@@ -283,8 +289,7 @@ def _sweeps(n_components: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                     apart[c] = at[c] - places[other, c]
                     squared += apart[c] * apart[c]
                 if squared > 0:
-                    entry = (int(np.float32(squared).view(np.int32)) >> KEPT_BITS) - lowest
-                    force = pull[min(max(entry, 0), len(pull) - 1)]
+                    force = _force(squared, pull, lowest)
                     closer = min(rate * force, np.float32(HALF_WAY))
                     paid = closer / force
                     for c in range(n_components):
@@ -302,8 +307,7 @@ def _sweeps(n_components: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
                         apart[c] = at[c] - places[drawn, c]
                         squared += apart[c] * apart[c]
                     if squared > 0:
-                        entry = (int(np.float32(squared).view(np.int32)) >> KEPT_BITS) - lowest
-                        force = push[min(max(entry, 0), len(push) - 1)]
+                        force = _force(squared, push, lowest)
                         for c in range(n_components):
                             step[c] += min(max(force * apart[c], -most), most)
                 for c in range(n_components):

@@ -80,11 +80,7 @@ class ZoomOptions(_Section):
     n_components: int = Field(2, ge=2)
     metric: str = "euclidean"
     set_op_mix_ratio: float = Field(
-        0.25,
-        ge=0,
-        le=1,
-        description="how far one-sided neighbourhoods count; UMAP's own, and that of nodes of more "
-        "than 50,000 rows, is 1",
+        1.0, ge=0, le=1, description="how far one-sided neighbourhoods count"
     )
     hub_correction: float = Field(
         0.5,
@@ -94,12 +90,11 @@ class ZoomOptions(_Section):
         "is 0 from 50,000 on",
     )
     n_epochs: int | None = Field(
-        None, ge=1, description="null: umap-learn's own rule; under `layout: parallel` 500"
+        None, ge=1, description="null: 500; under `layout: umap` umap-learn's own rule"
     )
-    layout: Literal["umap", "parallel"] = Field(
-        "umap",
-        description="umap-learn's own, on one thread; parallel: ours, several times as fast, the "
-        "same on any number of threads, but groups that touch come apart less often (README)",
+    layout: Literal["parallel", "umap"] = Field(
+        "parallel",
+        description="ours, the same on any number of threads; umap: umap-learn's own, on one",
     )
     min_cluster_size: ShareOrRows = Field(0.05, description="below 1 a share of the node")
     root_min_cluster_size: ShareOrRows | None = Field(

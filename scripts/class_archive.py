@@ -30,19 +30,18 @@ def main() -> None:
             "input.id": "id",
             "warehouse": f"{folder}/warehouse",
             "zoom.n_epochs": "10",
-            "spark.conf.spark.driver.extraJavaOptions": (
-                f"{JAVA_OPTIONS} -XX:ArchiveClassesAtExit={CLASS_ARCHIVE}"
-            ),
         }
-        reclust = Path(sys.executable).with_name("reclust")
-        for step in ("prepare", "zoom"):
-            command = [str(reclust), step]
-            for key, value in settings.items():
-                command += ["--set", f"{key}={value}"]
-            # until its output ends: the JVM outlives the command, and writes the archive last
-            subprocess.run(command, check=True, capture_output=True)
-            if step == "prepare":
-                CLASS_ARCHIVE.unlink(missing_ok=True)
+        run("prepare", settings)
+        at_exit = f"{JAVA_OPTIONS} -XX:ArchiveClassesAtExit={CLASS_ARCHIVE}"
+        run("zoom", settings | {"spark.conf.spark.driver.extraJavaOptions": at_exit})
+
+
+def run(step: str, settings: dict[str, str]) -> None:
+    """Run a step until its output ends: the JVM outlives the command, and writes the archive last."""
+    command = [str(Path(sys.executable).with_name("reclust")), step]
+    for key, value in settings.items():
+        command += ["--set", f"{key}={value}"]
+    subprocess.run(command, check=True, capture_output=True)
 
 
 if __name__ == "__main__":

@@ -106,19 +106,19 @@ def embed(
         return [_principal_coordinates(values, n_components) for n_components in dimensions]
     from reclust_spark.zoom.neighbors import find_neighbors
 
-    correction, mix = held_back(len(values), options)
+    correction = hub_correction(len(values), options)
     with clock.time("neighbors"):
         neighbors = find_neighbors(
             values, options.n_neighbors, options.metric, correction, seed, threads
         )
     if options.layout == "umap":
         with clock.time("layout"):
-            return [_by_umap(values, neighbors, mix, n, seed, options) for n in dimensions]
+            return [_by_umap(values, neighbors, n, seed, options) for n in dimensions]
     from reclust_spark.zoom.graph import fuzzy_graph
     from reclust_spark.zoom.layout import lay_out, start_of
 
     with clock.time("graph"):
-        graph = fuzzy_graph(neighbors, mix)
+        graph = fuzzy_graph(neighbors, options.set_op_mix_ratio)
     n_epochs = options.n_epochs or EPOCHS
     maps = []
     for n_components in dimensions:
@@ -129,12 +129,12 @@ def embed(
     return maps
 
 
-def held_back(n_points: int, options: ZoomOptions) -> tuple[float, float]:
-    """Return how far hubs are held back, and how far one-sided neighbourhoods count.
+def hub_correction(n_points: int, options: ZoomOptions) -> float:
+    """Return how far hubs are held back.
 
     As the options say up to 10,000 points. The more there are, the narrower are the neighbourhoods
-    of so many neighbours, and the less do hubs reach into them, while ties that are left out keep
-    groups together that only touch: from 50,000 points on, UMAP is as it comes (README, results).
+    of so many neighbours, and the less do hubs reach into them, while groups that only touch flow
+    together: from 50,000 points on, distances are as they come (README, results).
 
     Parameters
     ----------
@@ -143,17 +143,16 @@ def held_back(n_points: int, options: ZoomOptions) -> tuple[float, float]:
 
     Returns
     -------
-    tuple of float
-        hub_correction and set_op_mix_ratio.
+    float
+        From 0 to the option's.
     """
     left = min(1.0, max(0.0, (NO_HUBS - n_points) / (NO_HUBS - HUBS)))
-    return options.hub_correction * left, 1 - (1 - options.set_op_mix_ratio) * left
+    return options.hub_correction * left
 
 
 def _by_umap(
     values: Floats,
     neighbors: Neighbors,
-    set_op_mix_ratio: float,
     n_components: int,
     seed: int,
     options: ZoomOptions,
@@ -168,7 +167,7 @@ def _by_umap(
         n_neighbors=options.n_neighbors,
         precomputed_knn=(*neighbors, None),
         force_approximation_algorithm=True,  # or UMAP looks for few rows' neighbours itself
-        set_op_mix_ratio=set_op_mix_ratio,
+        set_op_mix_ratio=options.set_op_mix_ratio,
         min_dist=options.min_dist,
         n_components=n_components,
         metric=options.metric,

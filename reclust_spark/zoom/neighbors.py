@@ -12,9 +12,9 @@ PaCMAP does when it chooses neighbours:
 together; half of it, the default, keeps the strays out and the groups apart (README, results).
 
 Of few points all pairs are compared. Many are first cut into cells (k-means, on a sample), and a
-cell is compared with those nearest to it: the inverted file of Jégou et al. (2011), searched a cell
-at a time, so that matrix products do the work. What lies beyond a cell's borders is then found
-among the neighbours' neighbours (Dong et al. 2011).
+point is compared with those of the cells nearest to it: the inverted file of Jégou et al. (2011),
+searched for a cell of points at a time, so that matrix products do the work. What it has missed is
+then looked for among the neighbours' neighbours, in both directions (Dong et al. 2011).
 
 References
 ----------
@@ -45,18 +45,21 @@ SURROUNDINGS = 10
 CANDIDATES = 2
 """Neighbours looked at for each one kept."""
 
-CELL_ROWS = 600
+CELL_ROWS = 400
 CELLS_SEARCHED = 16
 CELL_SAMPLE = 64
 LLOYD_ROUNDS = 4
-FURTHER = 12
-"""After the search by cells, so many nearest of as many nearest are looked at."""
+FURTHER = 10
+"""After the search by cells, so many of those nearest to a point, and as many of those to which it
+is near, are asked for theirs."""
 
 PAIRWISE_ROWS = 4_096
 """Up to here all pairs are compared under other metrics, as in UMAP."""
 
 BLOCK_ROWS = 512
 """Of one matrix product."""
+FURTHER_ROWS = 2_048
+"""Looked at in one piece of work."""
 
 
 class Neighbors(NamedTuple):
@@ -151,98 +154,100 @@ def _search(values: Floats, wanted: int, seed: int, threads: int) -> Neighbors:
 def _compare_all(values: Floats, wanted: int, pool: ThreadPoolExecutor) -> Neighbors:
     # about their mean, the differences of squares below lose the least
     centred = values - values.mean(axis=0, dtype=np.float64).astype(np.float32)
-    found = _none_yet(len(values), wanted)
     squares = _squares(centred)
+    found, n_kept = _none_yet(len(values), wanted)
     everyone = np.arange(len(values), dtype=np.int32)
-    _each(
-        pool,
-        lambda first: _compare(centred, squares, first, len(values), centred, everyone, found),
-        range(0, len(values), BLOCK_ROWS),
-    )
+
+    def compare(first: int) -> None:
+        points = everyone[first : first + BLOCK_ROWS]
+        _keep_nearest(centred[points] @ centred.T, squares, points, everyone, *found, n_kept)
+        _measure(centred, points, *found)
+
+    _each(pool, compare, range(0, len(values), BLOCK_ROWS))
     return found
 
 
 def _compare_cells(values: Floats, wanted: int, seed: int, pool: ThreadPoolExecutor) -> Neighbors:
     mean = values.mean(axis=0, dtype=np.float64).astype(np.float32)
     centres = _centres(values, mean, seed)
-    cell_of = np.empty(len(values), dtype=np.intp)
+    n_near = min(CELLS_SEARCHED, len(centres))
+    near_cells = np.empty((len(values), n_near), dtype=np.int32)
 
     def assign(first: int) -> None:
         part = slice(first, first + BLOCK_ROWS)
-        cell_of[part] = _nearest_centre(values[part] - mean, centres)
+        apart = _from_centres(values[part] - mean, centres)
+        nearest = np.argpartition(apart, n_near - 1, axis=1)[:, :n_near]
+        by_distance = np.take_along_axis(apart, nearest, axis=1).argsort(axis=1, kind="stable")
+        near_cells[part] = np.take_along_axis(nearest, by_distance, axis=1)
 
     _each(pool, assign, range(0, len(values), BLOCK_ROWS))
-    order = np.argsort(cell_of, kind="stable")
+    order = np.argsort(near_cells[:, 0], kind="stable")
+    near_cells = near_cells[order]
     together = values[order]
     together -= mean
     squares = _squares(together)
-    sizes = np.bincount(cell_of, minlength=len(centres))
-    ends = np.cumsum(sizes)
-    apart = _squares(centres) - 2 * (centres @ centres.T)  # but for a term that orders nothing
-    found = _none_yet(len(values), wanted)
+    everyone = np.arange(len(values), dtype=np.int32)
+    sizes = np.bincount(near_cells[:, 0], minlength=len(centres))
+    starts = np.cumsum(sizes) - sizes
+    members = [everyone[start : start + size] for start, size in zip(starts, sizes, strict=True)]
+    found, n_kept = _none_yet(len(values), wanted)
 
-    def compare(cell: int) -> None:
-        nearest = np.argsort(apart[cell], kind="stable")
-        enough = int(np.searchsorted(sizes[nearest].cumsum(), 2 * wanted)) + 1
-        near = np.sort(nearest[: max(CELLS_SEARCHED, enough)])
-        ranges = [np.arange(ends[i] - sizes[i], ends[i], dtype=np.int32) for i in near]
-        others = np.concatenate(ranges)
-        block = together[others]
-        for first in range(ends[cell] - sizes[cell], ends[cell], BLOCK_ROWS):
-            _compare(together, squares, first, ends[cell], block, others, found)
+    def compare(points: NDArray[np.int32], others: NDArray[np.int32]) -> None:
+        block = together[others[0] : others[-1] + 1]
+        for first in range(0, len(points), BLOCK_ROWS):
+            some = points[first : first + BLOCK_ROWS]
+            _keep_nearest(together[some] @ block.T, squares, some, others, *found, n_kept)
 
-    _each(pool, compare, np.argsort(-sizes, kind="stable"))
-    nearer = _none_yet(len(values), wanted)
+    def search(cell: int) -> None:
+        mine = members[cell]
+        asked = near_cells[mine].ravel()
+        by_cell = np.argsort(asked, kind="stable")
+        for some in np.split(by_cell, np.flatnonzero(np.diff(asked[by_cell])) + 1):
+            if len(others := members[asked[some[0]]]):
+                compare(mine[some // n_near], others)
+        if len(short := mine[n_kept[mine] < wanted - 1]):
+            n_kept[short] = 0
+            compare(short, everyone)
+        _measure(together, mine, *found)
+
+    _each(pool, search, [cell for cell in np.argsort(-sizes, kind="stable") if sizes[cell]])
+    back = _reversed(found.indices)
+    nearer, _ = _none_yet(len(values), wanted)
 
     def look_further(first: int) -> None:
-        _look_further(together, first, min(first + BLOCK_ROWS, len(values)), *found, *nearer)
+        last = min(first + FURTHER_ROWS, len(values))
+        _look_further(together, first, last, *found, back, *nearer)
 
-    _each(pool, look_further, range(0, len(values), BLOCK_ROWS))
-    result = Neighbors(np.empty_like(found.indices), np.empty_like(found.distances))
+    _each(pool, look_further, range(0, len(values), FURTHER_ROWS))
+    result, _ = _none_yet(len(values), wanted)
     result.indices[order] = order.astype(np.int32)[nearer.indices]
     result.distances[order] = nearer.distances
     return result
-
-
-def _compare(
-    values: Floats,
-    squares: Floats,
-    first: int,
-    end: int,
-    block: Floats,
-    others: NDArray[np.int32],
-    found: Neighbors,
-) -> None:
-    """Find the nearest of some points among a block of others."""
-    last = min(first + BLOCK_ROWS, end)
-    products = values[first:last] @ block.T
-    _keep_nearest(products, squares, first, others, found.indices, found.distances)
-    _measure(values, first, last, found.indices, found.distances)
 
 
 @kernel()
 def _keep_nearest(
     products: Floats,
     squares: Floats,
-    first: int,
+    points: NDArray[np.int32],
     others: NDArray[np.int32],
     indices: NDArray[np.int32],
     distances: Floats,
+    n_kept: NDArray[np.int32],
 ) -> None:
     """Keep the others at the least distance, in a heap a point with the farthest on top."""
     size = indices.shape[1] - 1
-    for row in range(products.shape[0]):
-        point = first + row
-        kept, near = indices[point, 1:], distances[point, 1:]
-        n_kept = 0
+    for row in range(len(points)):
+        point = points[row]
+        kept, near, n = indices[point, 1:], distances[point, 1:], n_kept[point]
         for column in range(len(others)):
             other = others[column]
             distance = squares[other] - np.float32(2) * products[row, column]
-            if (n_kept == size and distance >= near[0]) or other == point:
+            if (n == size and distance >= near[0]) or other == point:
                 continue
-            if n_kept < size:
-                at = n_kept
-                n_kept += 1
+            if n < size:
+                at = n
+                n += 1
                 while at > 0 and near[(at - 1) // 2] < distance:
                     above = (at - 1) // 2
                     near[at], kept[at] = near[above], kept[above]
@@ -258,15 +263,19 @@ def _keep_nearest(
                     near[at], kept[at] = near[below], kept[below]
                     at = below
             near[at], kept[at] = distance, other
+        n_kept[point] = n
 
 
 @kernel(reorder=True)
 def _measure(
-    values: Floats, first: int, last: int, indices: NDArray[np.int32], distances: Floats
+    values: Floats,
+    points: NDArray[np.int32],
+    indices: NDArray[np.int32],
+    distances: Floats,
 ) -> None:
     """Measure the distances that were kept in full, and sort by them; equal ones by the index."""
     size = indices.shape[1]
-    for point in range(first, last):
+    for point in points:
         indices[point, 0], distances[point, 0] = point, 0
         for i in range(1, size):
             other = indices[point, i]
@@ -286,6 +295,21 @@ def _measure(
             distances[point, at], indices[point, at] = distance, other
 
 
+@kernel()
+def _reversed(indices: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return some of the points to which each is near, nearest first; -1 where there are no more."""
+    n_points = len(indices)
+    back = np.full((n_points, FURTHER), -1, dtype=np.int32)
+    n_found = np.zeros(n_points, dtype=np.int32)
+    for rank in range(1, min(FURTHER, indices.shape[1] - 1) + 1):
+        for point in range(n_points):
+            other = indices[point, rank]
+            if n_found[other] < FURTHER:
+                back[other, n_found[other]] = point
+                n_found[other] += 1
+    return back
+
+
 @kernel(reorder=True)
 def _look_further(
     values: Floats,
@@ -293,22 +317,29 @@ def _look_further(
     last: int,
     known: NDArray[np.int32],
     how_far: Floats,
+    back: NDArray[np.int32],
     indices: NDArray[np.int32],
     distances: Floats,
 ) -> None:
-    """Take in what the nearest of one's nearest are nearer to, as in NN-descent."""
+    """Take in what one's nearest, and those to whom one is near, are nearer to; as in NN-descent."""
     size = known.shape[1]
-    reach = min(size, 1 + FURTHER)
+    reach = min(size - 1, FURTHER)
+    seen = np.full(len(known), -1, dtype=np.int32)
     for point in range(first, last):
         indices[point], distances[point] = known[point], how_far[point]
-        for i in range(1, reach):
-            for j in range(1, reach):
-                other = known[known[point, i], j]
-                is_new = other != point
-                for k in range(1, size):
-                    is_new = is_new and indices[point, k] != other
-                if not is_new:
+        for i in range(size):
+            seen[known[point, i]] = point
+        for i in range(reach + FURTHER):
+            between = known[point, 1 + i] if i < reach else back[point, i - reach]
+            if between < 0:
+                break
+            for j in range(reach + 1 + FURTHER):
+                other = known[between, j] if j <= reach else back[between, j - reach - 1]
+                if other < 0:
+                    break
+                if seen[other] == point:
                     continue
+                seen[other] = point
                 total = np.float32(0)
                 for c in range(values.shape[1]):
                     step = values[point, c] - values[other, c]
@@ -332,7 +363,7 @@ def _centres(values: Floats, mean: Floats, seed: int) -> Floats:
     sample = values[np.sort(chosen)] - mean
     centres = sample[rng.choice(len(sample), n_cells, replace=False)]
     for _ in range(LLOYD_ROUNDS):
-        cell_of = _nearest_centre(sample, centres)
+        cell_of = _from_centres(sample, centres).argmin(axis=1)
         sizes = np.bincount(cell_of, minlength=n_cells)
         inhabited = np.flatnonzero(sizes)
         starts = (np.cumsum(sizes) - sizes)[inhabited]
@@ -341,18 +372,20 @@ def _centres(values: Floats, mean: Floats, seed: int) -> Floats:
     return centres
 
 
-def _nearest_centre(values: Floats, centres: Floats) -> Ints:
-    return np.asarray((_squares(centres) - 2 * (values @ centres.T)).argmin(axis=1), dtype=np.intp)
+def _from_centres(values: Floats, centres: Floats) -> Floats:
+    """Return squared distances, but for what is the same for all centres."""
+    return _squares(centres) - 2 * (values @ centres.T)
 
 
 def _squares(values: Floats) -> Floats:
     return np.einsum("ij,ij->i", values, values)
 
 
-def _none_yet(n_points: int, wanted: int) -> Neighbors:
-    return Neighbors(
-        np.empty((n_points, wanted), dtype=np.int32), np.empty((n_points, wanted), dtype=np.float32)
-    )
+def _none_yet(n_points: int, wanted: int) -> tuple[Neighbors, NDArray[np.int32]]:
+    """Return room for so many neighbours a point, and how many of it is taken."""
+    indices = np.empty((n_points, wanted), dtype=np.int32)
+    distances = np.empty((n_points, wanted), dtype=np.float32)
+    return Neighbors(indices, distances), np.zeros(n_points, dtype=np.int32)
 
 
 def _each(pool: ThreadPoolExecutor, work: Callable[[int], None], items: Iterable[int]) -> None:

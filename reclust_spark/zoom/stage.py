@@ -46,6 +46,7 @@ from reclust_spark.warehouse.runs import (
     require,
 )
 from reclust_spark.warehouse.tables import Warehouse
+from reclust_spark.zoom.clock import Clock
 from reclust_spark.zoom.latent import (
     GMVAE_ENGINE,
     Latents,
@@ -190,20 +191,23 @@ class _Zoom:
         self.staging, self.on_progress = staging, on_progress
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
         self.population = population
+        self.clock = Clock()
 
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
         waves, nodes = self._resume()
         while frontier := _open(nodes):
             log.info("wave %d: %d nodes open", waves, len(frontier))
-            if self._has_given_clusters(frontier[0]):
-                self._place_at_root()
-            else:
-                self._wave(waves, frontier)
-            nodes |= self._staged_nodes(waves)
+            with self.clock.time(f"wave_{waves}"):
+                if self._has_given_clusters(frontier[0]):
+                    self._place_at_root()
+                else:
+                    self._wave(waves, frontier)
+                nodes |= self._staged_nodes(waves)
             waves += 1
             self._report(waves, nodes)
-        self._write(number, nodes)
+        with self.clock.time("write"):
+            self._write(number, nodes)
         tables = (NODES, ASSIGNMENTS, EMBEDDINGS)
         return Outcome(self.population, self.population, tables, self._seconds())
 
@@ -347,7 +351,9 @@ class _Zoom:
     def _seconds(self) -> dict[tuple[str, str], float]:
         staged = self.warehouse.read_named(self.staging).where(F.col("tag") == FIGURE)
         rows = staged.select("path", "name", "value").collect()
-        return {(row["path"], row["name"]): row["value"] for row in rows}
+        of_nodes = {(row["path"], row["name"]): row["value"] for row in rows}
+        of_steps = self.clock.seconds.items()
+        return of_nodes | {(ROOT, f"{step}_seconds"): value for step, value in of_steps}
 
     def _report(self, wave: int, nodes: dict[str, Node]) -> None:
         still_open = _open(nodes)

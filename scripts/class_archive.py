@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def run(step: str, settings: dict[str, str]) -> None:
-    """Run a step until its output ends: the JVM outlives the command, and writes the archive last."""
+    """Run a step until its output ends: the JVM outlives the command, to write the archive."""
     command = [str(Path(sys.executable).with_name("reclust")), step]
     for key, value in settings.items():
         command += ["--set", f"{key}={value}"]

@@ -25,11 +25,14 @@ class Measured(NamedTuple):
         Of all its processes together, as last seen.
     mebibytes : float
         The highest sum of their memory (PSS), looked at four times a second.
+    started : float
+        In seconds since 1970.
     """
 
     seconds: float
     cpu_seconds: float
     mebibytes: float
+    started: float
 
 
 def measure(
@@ -64,7 +67,7 @@ def measure(
         while not done.wait(EVERY):
             look()
 
-    started = time.perf_counter()
+    began, started = time.time(), time.perf_counter()
     watcher = threading.Thread(target=watch)
     watcher.start()
     status = process.wait()
@@ -73,7 +76,7 @@ def measure(
     watcher.join()
     if status:
         raise subprocess.CalledProcessError(status, command)
-    return Measured(seconds, sum(cpu.values()), peak)
+    return Measured(seconds, sum(cpu.values()), peak, began)
 
 
 def children(process: psutil.Process) -> list[psutil.Process]:

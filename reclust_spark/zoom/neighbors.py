@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from reclust_spark.warehouse.compiled import enable_compile_cache, kernel
-from reclust_spark.zoom.arrays import Floats, Ints
+from reclust_spark.zoom.arrays import Floats
 
 EXACT_ROWS = 16_384
 """Up to here all pairs are compared."""
@@ -297,7 +297,7 @@ def _measure(
 
 @kernel()
 def _reversed(indices: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Return some of the points to which each is near, nearest first; -1 where there are no more."""
+    """Return some of those to whom each point is near, nearest first; -1 where they end."""
     n_points = len(indices)
     back = np.full((n_points, FURTHER), -1, dtype=np.int32)
     n_found = np.zeros(n_points, dtype=np.int32)
@@ -321,7 +321,7 @@ def _look_further(
     indices: NDArray[np.int32],
     distances: Floats,
 ) -> None:
-    """Take in what one's nearest, and those to whom one is near, are nearer to; as in NN-descent."""
+    """Take in whom one's nearest, and those to whom one is near, have near; as in NN-descent."""
     size = known.shape[1]
     reach = min(size - 1, FURTHER)
     seen = np.full(len(known), -1, dtype=np.int32)

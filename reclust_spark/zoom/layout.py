@@ -40,6 +40,9 @@ from reclust_spark.zoom.arrays import Floats, Ints
 EXTENT = 10.0
 """Of the start, in the units of the map."""
 JITTER = 1e-4
+OWN_PLACE = 1 / 8
+"""Of the way to the nearest: how far a piece of the graph reaches at the start. It grows from
+there; pieces that lie in each other would stay so, because nothing pulls them apart."""
 
 PARTS = 4
 SHARED_POINTS = 4_096
@@ -206,7 +209,7 @@ def _in_pieces(
         own = np.zeros((len(index), n_components))
         if len(index) > n_components + 1:
             own = _spectral(graph[index][:, index], n_components, rng)
-            own *= apart / 2 / max(np.abs(own).max(), np.finfo(float).tiny)
+            own *= apart * OWN_PLACE / max(np.abs(own).max(), np.finfo(float).tiny)
         places[index] = centres[piece] + own
     return places
 

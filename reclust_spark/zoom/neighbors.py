@@ -159,8 +159,9 @@ def _compare_all(values: Floats, wanted: int, pool: ThreadPoolExecutor) -> Neigh
     everyone = np.arange(len(values), dtype=np.int32)
 
     def compare(first: int) -> None:
-        points = everyone[first : first + BLOCK_ROWS]
-        _keep_nearest(centred[points] @ centred.T, squares, points, everyone, *found, n_kept)
+        part = slice(first, first + BLOCK_ROWS)
+        points = everyone[part]
+        _keep_nearest(centred[part] @ centred.T, squares, points, everyone, *found, n_kept)
         _measure(centred, points, *found)
 
     _each(pool, compare, range(0, len(values), BLOCK_ROWS))

@@ -80,14 +80,18 @@ class ZoomOptions(_Section):
     n_components: int = Field(2, ge=2)
     metric: str = "euclidean"
     set_op_mix_ratio: float = Field(
-        1.0, ge=0, le=1, description="how far one-sided neighbourhoods count"
-    )
-    hub_correction: float = Field(
-        0.5,
+        0.6,
         ge=0,
         le=1,
-        description="of distances, against hubs: 0 none, 1 NICDM; above 10,000 rows it fades, and "
-        "is 0 from 50,000 on",
+        description="how far one-sided neighbourhoods count; above 30,000 rows it rises, and is "
+        "UMAP's 1 from 60,000 on",
+    )
+    hub_correction: float = Field(
+        0.25,
+        ge=0,
+        le=1,
+        description="of distances, against hubs: 0 none, 1 NICDM; above 30,000 rows it fades, and "
+        "is 0 from 60,000 on",
     )
     n_epochs: int | None = Field(
         None, ge=1, description="null: 500; under `layout: umap` umap-learn's own rule"

@@ -268,9 +268,7 @@ def test_only_questions_are_explained_and_options_of_one_together(explained, sur
     assert set(rows.source_column) <= asked
     assert set(rows_of(explained, SHAP_VALUES).source_column) <= asked
     texts = dict(zip(rows.source_column, rows.question, strict=True))
-    assert texts["age"] == "How old are you?" and texts["income"] == "income"
-    # whether a model needs the block at all depends on the tree
-    assert texts.get("news", "Where do you get your news?") == "Where do you get your news?"
+    assert texts["news"] == "Where do you get your news?" and texts["income"] == "income"
 
 
 def test_ranks_start_at_one_and_importance_falls_with_them(explained):
@@ -418,7 +416,9 @@ def test_a_large_node_is_fitted_by_all_executors_and_places_people_alike(
         scorer, inputs = answers_of(place, survey)
         placed.append(scorer.place(inputs, max_depth=1))
     same = (placed[0].path == placed[1].path) & (placed[0].is_noise == placed[1].is_noise)
-    assert same.mean() >= 0.97
+    assert same.mean() >= 0.9, "who is less sure than anyone seen is left by one and not the other"
+    taken = ~(placed[0].is_noise | placed[1].is_noise)
+    assert taken.mean() > 0.9 and same[taken].mean() >= 0.98
 
 
 def test_a_tree_of_one_node_is_explained_shown_and_scored(two_trees, tmp_path, survey, reclust):

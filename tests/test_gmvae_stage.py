@@ -127,13 +127,15 @@ def test_it_splits_the_root_and_the_rest_goes_on_as_usual(built, kinds):
     assert adjusted_rand_score(kinds, at_root) > 0.6
     mine = {node["path"]: set(places.row_id[at_root == node["path"]]) for node in children}
     assert all(node["medoid_row_id"] in mine[node["path"]] for node in children)
-    # strength is q(y|x) of the root's child for whoever's place is one: the person's first choice,
-    # or a later one where the first was too small to stand
+    # strength is q(y|x) of the component behind the place, for whoever's place is the root's child
     direct = places[places.path.isin([node["path"] for node in children]) & ~places.is_noise]
-    chances = people.set_index("row_id").probabilities[direct.row_id]
-    for strength, own in zip(direct.strength, chances, strict=True):
-        assert np.abs(own - strength).min() < 1e-6
-    assert (direct.strength.to_numpy() > 0.5).mean() > 0.8
+    own = people.set_index("row_id").loc[direct.row_id]
+    first = own.clusters.str[0].groupby(direct.path.to_numpy())
+    component = first.agg(lambda chosen: chosen.mode()[0])[direct.path]
+    rank = [list(some).index(one) for some, one in zip(own.clusters, component, strict=True)]
+    chance = [some[at] for some, at in zip(own.probabilities, rank, strict=True)]
+    assert direct.strength.to_numpy() == pytest.approx(chance, abs=1e-6)
+    assert component.groupby(level=0).first().is_unique
     maps = warehouse.read(EMBEDDINGS, tree).where(f"path = '{ROOT}'").toPandas()
     assert len(maps) == N and np.isfinite(maps[["x", "y"]].to_numpy()).all()
     assert root["trustworthiness"] > 0.7

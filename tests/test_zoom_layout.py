@@ -8,7 +8,7 @@ from reclust_spark import zoom_array
 from reclust_spark.config import ZoomOptions
 from reclust_spark.zoom import layout as layouts
 from reclust_spark.zoom import neighbors as searches
-from reclust_spark.zoom.embed import hub_correction
+from reclust_spark.zoom.embed import hubs_held_back
 from reclust_spark.zoom.graph import fuzzy_graph
 from reclust_spark.zoom.layout import lay_out, start_of
 from reclust_spark.zoom.neighbors import find_neighbors
@@ -100,9 +100,9 @@ def test_cosine_neighbours_are_those_of_the_angle(digits):
 
 def test_hubs_are_held_back_less_the_more_points_there_are():
     options = ZoomOptions()
-    assert hub_correction(10_000, options) == 0.5
-    assert hub_correction(30_000, options) == 0.25
-    assert hub_correction(50_000, options) == 0.0 == hub_correction(10**7, options)
+    assert hubs_held_back(30_000, options) == (0.25, 0.6)
+    assert hubs_held_back(45_000, options) == (0.125, 0.8)
+    assert hubs_held_back(60_000, options) == (0, 1) == hubs_held_back(10**7, options)
 
 
 @pytest.mark.parametrize("layout", ["umap", "parallel"])

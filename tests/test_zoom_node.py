@@ -58,7 +58,7 @@ def test_popular_answer_sheets_are_not_islands():
         return max(np.bincount(found).max() / len(found) for found in of_cluster)
 
     [places] = embed(patterns.values, [2], 1, OPTIONS, 1, Clock())
-    assert largest_share_of_a_pattern(places[patterns.of_row]) == 1.0, "on one point: an island"
+    assert largest_share_of_a_pattern(places[patterns.of_row]) > 0.8, "on one point: an island"
     assert largest_share_of_a_pattern(spread(places, patterns, 15, 1)) < 0.7
 
 

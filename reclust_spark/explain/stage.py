@@ -68,7 +68,7 @@ from reclust_spark.warehouse.runs import (
 from reclust_spark.warehouse.tables import Warehouse
 
 STAGE = "explain"
-STEP_VERSION = 3
+STEP_VERSION = 4
 HASH_SEED = 42
 
 log = logging.getLogger(__name__)

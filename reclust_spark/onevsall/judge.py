@@ -18,6 +18,8 @@ _FEWEST = 5
 """Of fewer people no area under a curve is told: out of fold, it would be below chance."""
 _NOBODY = 0.5
 """The threshold of a child that took nobody rightly: more likely in than out."""
+HAIR = 1e-5
+"""Of a probability: two that differ by less are one, rounded differently."""
 
 
 class Rule(NamedTuple):
@@ -175,7 +177,8 @@ def choose_thresholds(probabilities: Floats, child: Ints) -> Floats:
     Of the people to whom a child is the most probable one, its own are right to be taken, and the
     node's noise is right to be left; a sibling's are wrong either way. The threshold with the most
     right ones is halfway between the last person taken and the next; where nobody is left, it is
-    the last one's own probability: who is less sure than anyone seen is not taken.
+    a hair below the last one's own probability: who is less sure than anyone seen is not taken, and
+    who is just as sure is, however its probability is rounded when it is computed again.
 
     Parameters
     ----------
@@ -197,12 +200,13 @@ def choose_thresholds(probabilities: Floats, child: Ints) -> Floats:
         order = nearest[np.argsort(-probabilities[nearest, k], kind="stable")]
         surest = probabilities[order, k]
         gain = np.where(child[order] == k, 1, np.where(child[order] < 0, -1, 0)).cumsum()
-        last_of_ties = np.append(surest[1:] < surest[:-1], True)
+        below = surest * (1 - HAIR)
+        last_of_ties = np.append(surest[1:] < below[:-1], True)
         gain = np.where(last_of_ties, gain, -len(order) - 1)
         last = int(gain.argmax())
         if gain[last] > 0:
-            after = surest[last + 1] if last + 1 < len(surest) else surest[last]
-            thresholds[k] = (surest[last] + after) / 2
+            is_end = last + 1 == len(surest)
+            thresholds[k] = below[last] if is_end else (surest[last] + surest[last + 1]) / 2
     return thresholds
 
 

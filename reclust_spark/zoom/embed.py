@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 APART = 1 / 3
 
 EPOCHS = 500
-HUBS, NO_HUBS = 10_000, 50_000
+HUBS, NO_HUBS = 30_000, 60_000
 """Points up to which hubs are held back in full, and from which they are not."""
 
 
@@ -106,19 +106,19 @@ def embed(
         return [_principal_coordinates(values, n_components) for n_components in dimensions]
     from reclust_spark.zoom.neighbors import find_neighbors
 
-    correction = hub_correction(len(values), options)
+    correction, mix = hubs_held_back(len(values), options)
     with clock.time("neighbors"):
         neighbors = find_neighbors(
             values, options.n_neighbors, options.metric, correction, seed, threads
         )
     if options.layout == "umap":
         with clock.time("layout"):
-            return [_by_umap(values, neighbors, n, seed, options) for n in dimensions]
+            return [_by_umap(values, neighbors, n, seed, mix, options) for n in dimensions]
     from reclust_spark.zoom.graph import fuzzy_graph
     from reclust_spark.zoom.layout import lay_out, start_of
 
     with clock.time("graph"):
-        graph = fuzzy_graph(neighbors, options.set_op_mix_ratio)
+        graph = fuzzy_graph(neighbors, mix)
     n_epochs = options.n_epochs or EPOCHS
     maps = []
     for n_components in dimensions:
@@ -129,12 +129,13 @@ def embed(
     return maps
 
 
-def hub_correction(n_points: int, options: ZoomOptions) -> float:
-    """Return how far hubs are held back.
+def hubs_held_back(n_points: int, options: ZoomOptions) -> tuple[float, float]:
+    """Return how distances are corrected for hubs, and how far one-sided neighbourhoods count.
 
-    As the options say up to 10,000 points. The more there are, the narrower are the neighbourhoods
-    of so many neighbours, and the less do hubs reach into them, while groups that only touch flow
-    together: from 50,000 points on, distances are as they come (README, results).
+    As the options say up to 30,000 points. The more there are, the narrower are the neighbourhoods
+    of so many neighbours, and the less do hubs reach into them, while what keeps them out begins to
+    cut groups up: from 60,000 points on, distances are as they come and the graph is UMAP's own
+    (README, results).
 
     Parameters
     ----------
@@ -143,11 +144,13 @@ def hub_correction(n_points: int, options: ZoomOptions) -> float:
 
     Returns
     -------
-    float
+    correction : float
         From 0 to the option's.
+    mix : float
+        From the option's to 1.
     """
     left = min(1.0, max(0.0, (NO_HUBS - n_points) / (NO_HUBS - HUBS)))
-    return options.hub_correction * left
+    return left * options.hub_correction, 1 - left * (1 - options.set_op_mix_ratio)
 
 
 def _by_umap(
@@ -155,6 +158,7 @@ def _by_umap(
     neighbors: Neighbors,
     n_components: int,
     seed: int,
+    mix: float,
     options: ZoomOptions,
 ) -> Floats:
     """Lay out by umap-learn itself, on one thread, because it is seeded."""
@@ -167,7 +171,7 @@ def _by_umap(
         n_neighbors=options.n_neighbors,
         precomputed_knn=(*neighbors, None),
         force_approximation_algorithm=True,  # or UMAP looks for few rows' neighbours itself
-        set_op_mix_ratio=options.set_op_mix_ratio,
+        set_op_mix_ratio=mix,
         min_dist=options.min_dist,
         n_components=n_components,
         metric=options.metric,

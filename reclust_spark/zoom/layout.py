@@ -8,9 +8,10 @@ ends, so each end is drawn as often as in umap-learn. A pull goes half way at mo
 shortens it, the pushes that come with it are shortened alike. (Without the limit the ends of a
 strong tie leap over each other in turn, and a pair that has begun to do so flies off the map.)
 
-Ties are held against 1 / (1 + a d^2b) as in UMAP, but b is smaller: with heavier tails groups that
-only touch come apart (Kobak et al. 2020 found the same for t-SNE), as they do not always under
-UMAP's own.
+Ties are held against 1 / (1 + a d^2b) as in UMAP until the map is arranged, then with a smaller b:
+with heavier tails groups that only touch come apart (Kobak et al. 2020 found the same for t-SNE), as
+they do not always under UMAP's own. From the start they would tear groups that have not yet come
+together.
 
 The two forces depend on the squared distance alone. They are looked up in tables by the leading
 bits of its floating-point form, which saves the powers and divisions that took most of the time;
@@ -25,6 +26,7 @@ Heavy-tailed kernels reveal a finer cluster structure in t-SNE visualisations. E
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -55,8 +57,10 @@ HALF_WAY = 0.5
 MOST = 4.0
 """A pull, or the pushes against it, move a point no further along an axis; in units of the map."""
 
-TAIL = 0.76
-"""Of UMAP's b. README, results, says what it is worth."""
+ARRANGED = 0.3
+"""The share of epochs under UMAP's own b."""
+TAIL = 0.7
+"""Of it, from there on. README, results, says what it is worth."""
 
 KEPT_BITS = 16
 """Of a squared distance's 32: the exponent and 7 of the mantissa."""
@@ -97,23 +101,26 @@ def lay_out(
     places = np.ascontiguousarray(start, dtype=np.float32).copy()
     moved = np.empty_like(places)
     often = graph.data / graph.data.max() if graph.nnz else graph.data
-    fixed = (np.uint64(seed), graph.indptr, graph.indices, often, places, moved, *_forces(min_dist))
+    ties = (np.uint64(seed), graph.indptr, graph.indices, often, places, moved)
+    arranged = math.ceil(ARRANGED * n_epochs)
     sweep, sweep_all = _sweeps(places.shape[1])
-    if threads == 1 or len(places) < SHARED_POINTS:
-        sweep_all(n_epochs, *fixed)
-        return places
     with ThreadPoolExecutor(threads) as pool:
-        for epoch in range(n_epochs):
-            rate = np.float32(_rate(epoch, n_epochs))  # a compiled function returns a double
-            for part in range(PARTS):
-                first, last = _part(part, len(places))
-                moves = [
-                    pool.submit(sweep, at, min(at + CHUNK, last), epoch, rate, *fixed)
-                    for at in range(first, last, CHUNK)
-                ]
-                for move in moves:
-                    move.result()
-                places[first:last] = moved[first:last]
+        for first, last, tail in ((0, arranged, 1.0), (arranged, n_epochs, TAIL)):
+            fixed = (*ties, *_forces(min_dist, tail))
+            if threads == 1 or len(places) < SHARED_POINTS:
+                sweep_all(first, last, n_epochs, *fixed)
+                continue
+            for epoch in range(first, last):
+                rate = np.float32(_rate(epoch, n_epochs))  # a compiled function returns a double
+                for part in range(PARTS):
+                    begin, end = _part(part, len(places))
+                    moves = [
+                        pool.submit(sweep, at, min(at + CHUNK, end), epoch, rate, *fixed)
+                        for at in range(begin, end, CHUNK)
+                    ]
+                    for move in moves:
+                        move.result()
+                    places[begin:end] = moved[begin:end]
     return places
 
 
@@ -230,9 +237,9 @@ class _Forces(NamedTuple):
 
 
 @cache
-def _forces(min_dist: float) -> _Forces:
+def _forces(min_dist: float, tail: float) -> _Forces:
     a, b = _curve(min_dist)
-    b *= TAIL
+    b *= tail
     low, high = (((127 + exponent) << 23) >> KEPT_BITS for exponent in EXPONENTS)
     bits = np.arange(low, high, dtype=np.int32)
     middle = (bits << KEPT_BITS) + (1 << (KEPT_BITS - 1))
@@ -329,11 +336,11 @@ def _sweeps(n_components: int) -> tuple[Callable[..., Any], Callable[..., Any]]:
 
     @kernel()
     def sweep_all(
-        n_epochs: int, seed: np.uint64,
+        begin: int, end: int, n_epochs: int, seed: np.uint64,
         starts: NDArray[np.int32], others: NDArray[np.int32], often: Floats,
         places: Floats, moved: Floats, pull: Floats, push: Floats, lowest: int,
     ) -> None:  # fmt: skip
-        for epoch in range(n_epochs):
+        for epoch in range(begin, end):
             rate = _rate(epoch, n_epochs)
             for part in range(PARTS):
                 first, last = _part(part, len(places))

@@ -9,7 +9,7 @@ PaCMAP does when it chooses neighbours:
     d'(x, y) = d(x, y) / (μ_x μ_y)^(correction / 2)
 
 μ is the mean distance to the ten nearest. The full correction (1) lets groups that only touch flow
-together; half of it, the default, keeps the strays out and the groups apart (README, results).
+together; a quarter of it, the default, keeps the strays out and the groups apart (README, results).
 
 Of few points all pairs are compared. Many are first cut into cells (k-means, on a sample), and a
 point is compared with those of the cells nearest to it: the inverted file of Jégou et al. (2011),

@@ -1,8 +1,9 @@
 """`reclust zoom` on Spark: waves of nodes over the features table, staged, resumed, then written.
 
 A wave is every open node of a level, each a task of its own, the largest first; nodes up to
-``zoom.inline_rows`` are finished to their leaves inside it. A wave's rows go to a staging table in
-one commit, so a killed run goes on after its last complete wave.
+``zoom.inline_rows``, and those that are a small part of their wave, are finished to their leaves
+inside it. A wave's rows go to a staging table in one commit, so a killed run goes on after its last
+complete wave.
 """
 
 from __future__ import annotations
@@ -85,7 +86,9 @@ from reclust_spark.zoom.tree import (
 )
 
 STAGE = "zoom"
-STEP_VERSION = 2
+STEP_VERSION = 3
+SMALL_PARTS = 2
+"""A node is a small part of its wave where a slot has room for so many of them."""
 NOT_IN_RESULT = {"inline_rows", "engine"}
 """Options that change how the work is cut and never what comes out, or that count elsewhere."""
 
@@ -226,6 +229,7 @@ class _Zoom:
         options, population = self.options, self.population
         by_latents = self.latents is not None and frontier[0].path == ROOT
         threads = grouped.threads_of(self.warehouse.spark, len(frontier))
+        inline_rows = self._inline_rows(frontier)
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
             order = order_by(table["row_id"])
@@ -242,13 +246,25 @@ class _Zoom:
             if by_latents:
                 z = matrix(table["z"], order)
                 engine = Engine(GMVAE_ENGINE, partial(split_latents, z=z))
-            grown = grow(node, rows, strength, population, options, engine, threads)
+            inside = options.model_copy(update={"inline_rows": inline_rows[rank]})
+            grown = grow(node, rows, strength, population, inside, engine, threads)
             return to_table(grown)
 
         people = self._people(wave, frontier)
         schema = StructType.fromDDL(STAGED_DDL)
         grown = grouped.map_groups(people, len(frontier), fit, schema)
         self.warehouse.append_staged(self.staging, grown.withColumn("wave", F.lit(wave)), wave)
+
+    def _inline_rows(self, frontier: list[Node]) -> list[int]:
+        """Return, for each open node, up to how many rows a child is finished in the same task.
+
+        Beside a node that is a small part of its wave there is work enough for every slot: it is
+        finished to its leaves, or a child left over would wait for the wave's end, alone.
+        """
+        slots = grouped.slots_of(self.warehouse.spark)
+        small = sum(node.n_rows for node in frontier) / (SMALL_PARTS * slots)
+        least = self.options.inline_rows
+        return [node.n_rows if node.n_rows <= small else least for node in frontier]
 
     def _has_given_clusters(self, node: Node) -> bool:
         """Tell whether a node is a root whose clusters are those of a GMVAE."""

@@ -9,9 +9,9 @@ shortens it, the pushes that come with it are shortened alike. (Without the limi
 strong tie leap over each other in turn, and a pair that has begun to do so flies off the map.)
 
 Ties are held against 1 / (1 + a d^2b) as in UMAP until the map is arranged, then with a smaller b:
-with heavier tails groups that only touch come apart (Kobak et al. 2020 found the same for t-SNE), as
-they do not always under UMAP's own. From the start they would tear groups that have not yet come
-together.
+with heavier tails groups that only touch come apart (Kobak et al. 2020 found the same for t-SNE),
+as they do not always under UMAP's own. From the start they would tear groups that have not yet
+come together.
 
 The two forces depend on the squared distance alone. They are looked up in tables by the leading
 bits of its floating-point form, which saves the powers and divisions that took most of the time;

@@ -8,7 +8,7 @@ from reclust_spark import zoom_array
 from reclust_spark.config import ZoomOptions
 from reclust_spark.errors import ConfigError, InputError
 from reclust_spark.paths import parent
-from reclust_spark.zoom.tree import cluster_size, stop_before_fit
+from reclust_spark.zoom.tree import cluster_size, inline_rows_in, stop_before_fit
 from tests.planted import blobs, nested_blobs
 
 QUICK = {"n_neighbors": 15, "n_epochs": 100}
@@ -41,6 +41,19 @@ def test_a_node_below_two_clusters_or_at_the_last_level_is_not_fitted():
 def nested():
     values, group, half = nested_blobs()
     return zoom_array(values, max_depth=2, root_min_cluster_size=400, **QUICK), group, half
+
+
+@pytest.mark.parametrize(
+    ("sizes", "slots", "expected"),
+    [
+        ([70_000], 2, [5_000]),  # alone, it leaves its large children to other slots
+        ([8_000] * 9, 2, [8_000] * 9),
+        ([8_000] * 9, 20, [5_000] * 9),  # more slots than nodes: what is left over has room
+        ([40_000, 9_000, 9_000, 900], 1, [5_000, 9_000, 9_000, 5_000]),
+    ],
+)
+def test_a_small_part_of_a_wave_is_finished_in_its_task(sizes, slots, expected):
+    assert inline_rows_in(sizes, slots, ZoomOptions(inline_rows=5_000)) == expected
 
 
 def test_the_zoom_finds_the_halves_that_the_root_cannot_show(nested):

@@ -80,6 +80,7 @@ from reclust_spark.zoom.tree import (
     Node,
     given_cluster_size,
     grow,
+    inline_rows_in,
     root_of,
     stop_before_fit,
     unseen_root,
@@ -87,8 +88,6 @@ from reclust_spark.zoom.tree import (
 
 STAGE = "zoom"
 STEP_VERSION = 3
-SMALL_PARTS = 2
-"""A node is a small part of its wave where a slot has room for so many of them."""
 NOT_IN_RESULT = {"inline_rows", "engine"}
 """Options that change how the work is cut and never what comes out, or that count elsewhere."""
 
@@ -229,7 +228,8 @@ class _Zoom:
         options, population = self.options, self.population
         by_latents = self.latents is not None and frontier[0].path == ROOT
         threads = grouped.threads_of(self.warehouse.spark, len(frontier))
-        inline_rows = self._inline_rows(frontier)
+        slots = grouped.slots_of(self.warehouse.spark)
+        inline_rows = inline_rows_in([node.n_rows for node in frontier], slots, options)
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
             order = order_by(table["row_id"])
@@ -254,17 +254,6 @@ class _Zoom:
         schema = StructType.fromDDL(STAGED_DDL)
         grown = grouped.map_groups(people, len(frontier), fit, schema)
         self.warehouse.append_staged(self.staging, grown.withColumn("wave", F.lit(wave)), wave)
-
-    def _inline_rows(self, frontier: list[Node]) -> list[int]:
-        """Return, for each open node, up to how many rows a child is finished in the same task.
-
-        Beside a node that is a small part of its wave there is work enough for every slot: it is
-        finished to its leaves, or a child left over would wait for the wave's end, alone.
-        """
-        slots = grouped.slots_of(self.warehouse.spark)
-        small = sum(node.n_rows for node in frontier) / (SMALL_PARTS * slots)
-        least = self.options.inline_rows
-        return [node.n_rows if node.n_rows <= small else least for node in frontier]
 
     def _has_given_clusters(self, node: Node) -> bool:
         """Tell whether a node is a root whose clusters are those of a GMVAE."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -26,6 +26,8 @@ from reclust_spark.zoom.node import NOISE, Rows, Split, medoid, split
 
 SEARCHED = ("euclidean", "cosine")
 """Metrics whose neighbours are found by our own search."""
+SMALL_PARTS = 2
+"""A node is a small part of its wave where a slot has room for so many of them."""
 
 
 class Engine(NamedTuple):
@@ -190,6 +192,29 @@ def stop_before_fit(path: str, n_rows: int, population: int, options: ZoomOption
     if n_rows < 2 * cluster_size(path, n_rows, population, options):
         return TOO_SMALL
     return None
+
+
+def inline_rows_in(sizes: Sequence[int], slots: int, options: ZoomOptions) -> list[int]:
+    """Return up to how many rows the children of each open node are finished in the same task.
+
+    Beside a node that is a small part of its wave there is work enough for every slot: it is
+    finished to its leaves, or a child left over would wait for the wave's end, alone.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Rows of the nodes of one wave.
+    slots : int
+        How many tasks run at once.
+    options : ZoomOptions
+
+    Returns
+    -------
+    list of int
+    """
+    small = sum(sizes) / (SMALL_PARTS * slots)
+    return [max(size, options.inline_rows) if size <= small else options.inline_rows
+            for size in sizes]  # fmt: skip
 
 
 def root_of(rows: Rows, options: ZoomOptions) -> Node:

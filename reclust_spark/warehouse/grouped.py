@@ -47,20 +47,6 @@ def map_groups(
     return placed.groupBy(RANK).applyInArrow(apply, schema)
 
 
-def slots_of(spark: SparkSession) -> int:
-    """Return how many tasks run at once.
-
-    Parameters
-    ----------
-    spark : SparkSession
-
-    Returns
-    -------
-    int
-    """
-    return spark.sparkContext.defaultParallelism
-
-
 def threads_of(spark: SparkSession, groups: int) -> int:
     """Return how many threads the task of a group may use: the slots that would stand idle.
 
@@ -76,6 +62,6 @@ def threads_of(spark: SparkSession, groups: int) -> int:
         At least 1, and no more than an executor has cores.
     """
     context = spark.sparkContext
-    slots = slots_of(spark)
+    slots = context.defaultParallelism
     others = context._jsc.sc().getExecutorMemoryStatus().size() - 1  # the driver's is among them
     return max(1, min(slots // max(1, others), slots // groups))

@@ -228,7 +228,7 @@ class _Zoom:
         options, population = self.options, self.population
         by_latents = self.latents is not None and frontier[0].path == ROOT
         threads = grouped.threads_of(self.warehouse.spark, len(frontier))
-        slots = grouped.slots_of(self.warehouse.spark)
+        slots = self.warehouse.spark.sparkContext.defaultParallelism
         inline_rows = inline_rows_in([node.n_rows for node in frontier], slots, options)
 
         def fit(rank: int, table: pa.Table) -> pa.Table:

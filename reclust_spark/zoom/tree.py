@@ -213,8 +213,8 @@ def inline_rows_in(sizes: Sequence[int], slots: int, options: ZoomOptions) -> li
     list of int
     """
     small = sum(sizes) / (SMALL_PARTS * slots)
-    return [max(size, options.inline_rows) if size <= small else options.inline_rows
-            for size in sizes]  # fmt: skip
+    least = options.inline_rows
+    return [max(size, least) if size <= small else least for size in sizes]
 
 
 def root_of(rows: Rows, options: ZoomOptions) -> Node:

@@ -8,10 +8,10 @@ ends, so each end is drawn as often as in umap-learn. A pull goes half way at mo
 shortens it, the pushes that come with it are shortened alike. (Without the limit the ends of a
 strong tie leap over each other in turn, and a pair that has begun to do so flies off the map.)
 
-Ties are held against 1 / (1 + a d^2b) as in UMAP until the map is arranged, then with a smaller b:
-with heavier tails groups that only touch come apart (Kobak et al. 2020 found the same for t-SNE),
-as they do not always under UMAP's own. From the start they would tear groups that have not yet
-come together.
+Ties are held against 1 / (1 + a d^2b) as in UMAP until groups have come together, then with a
+smaller b: with heavier tails groups that only touch come apart (Kobak et al. 2020 found the same
+for t-SNE), as they do not always under UMAP's own. From the start they would tear groups; heavier
+still, they would part a group along its slopes.
 
 The two forces depend on the squared distance alone. They are looked up in tables by the leading
 bits of its floating-point form, which saves the powers and divisions that took most of the time;
@@ -57,9 +57,9 @@ HALF_WAY = 0.5
 MOST = 4.0
 """A pull, or the pushes against it, move a point no further along an axis; in units of the map."""
 
-ARRANGED = 0.3
+AS_IN_UMAP = 0.1
 """The share of epochs under UMAP's own b."""
-TAIL = 0.7
+TAIL = 0.76
 """Of it, from there on. README, results, says what it is worth."""
 
 KEPT_BITS = 16
@@ -102,10 +102,10 @@ def lay_out(
     moved = np.empty_like(places)
     often = graph.data / graph.data.max() if graph.nnz else graph.data
     ties = (np.uint64(seed), graph.indptr, graph.indices, often, places, moved)
-    arranged = math.ceil(ARRANGED * n_epochs)
+    as_in_umap = math.ceil(AS_IN_UMAP * n_epochs)
     sweep, sweep_all = _sweeps(places.shape[1])
     with ThreadPoolExecutor(threads) as pool:
-        for first, last, tail in ((0, arranged, 1.0), (arranged, n_epochs, TAIL)):
+        for first, last, tail in ((0, as_in_umap, 1.0), (as_in_umap, n_epochs, TAIL)):
             fixed = (*ties, *_forces(min_dist, tail))
             if threads == 1 or len(places) < SHARED_POINTS:
                 sweep_all(first, last, n_epochs, *fixed)

@@ -87,7 +87,7 @@ from reclust_spark.zoom.tree import (
 )
 
 STAGE = "zoom"
-STEP_VERSION = 3
+STEP_VERSION = 4
 NOT_IN_RESULT = {"inline_rows", "engine"}
 """Options that change how the work is cut and never what comes out, or that count elsewhere."""
 

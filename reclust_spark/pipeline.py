@@ -20,6 +20,8 @@ PACKAGES = {TRAIN_GMVAE: "gmvae"}
 """Where a step's stage.py lies, where that is not its own name."""
 WARM_UMAP = "reclust_spark.zoom.warm_umap"
 GMVAE_NEEDS = ("torch", "safetensors")
+LIGHT_STEPS = {"zoom"}
+"""In them the JVM only moves rows between Python's workers."""
 WARM_MODULES = {"zoom": "reclust_spark.zoom.warm"}
 """What workers are forked warm from; a step that is not run need not even be installed."""
 
@@ -110,7 +112,7 @@ def connect(config: Config, steps: Sequence[str] = ()) -> Iterator[Warehouse]:
     warm = tuple(WARM_MODULES[step] for step in steps if step in WARM_MODULES)
     if config.zoom.layout == "umap":
         warm = tuple(name if name != WARM_MODULES["zoom"] else WARM_UMAP for name in warm)
-    with session(config.spark, warm) as spark:
+    with session(config.spark, warm, light=LIGHT_STEPS.issuperset(steps)) as spark:
         yield Warehouse(spark, config.warehouse)
 
 

@@ -45,11 +45,17 @@ ONE_MACHINE = {
 
 LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
 JAVA_OPTIONS = f"-Dlog4j2.configurationFile={LOGGING}"
+LIGHT_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
+"""For a JVM that hands rows to others. The second compiler would take a core from Python's workers
+for a minute and not earn it back (README, how fast the zoom is); the serial collector keeps the
+heap small."""
 CLASS_ARCHIVE = Path(sys.prefix, "var", "spark-classes.jsa")
 """What scripts/setup leaves for the JVM: its classes, ready to map. Another JVM passes it over."""
 
 
-def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> SparkSession:
+def open_session(
+    options: SparkOptions, warm_modules: tuple[str, ...] = (), light: bool = False
+) -> SparkSession:
     """Open a session, or take the one that spark-submit's driver already has.
 
     Parameters
@@ -59,6 +65,8 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
         has set none.
     warm_modules : tuple of str
         Modules with a ``warm()`` that every Python worker is to be forked warm from.
+    light : bool
+        On one machine, spend little on the JVM: the work is done elsewhere, or is small.
 
     Returns
     -------
@@ -76,7 +84,7 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
     if master.startswith("local"):
         os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
         os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
-        settings |= ONE_MACHINE | {"spark.driver.extraJavaOptions": _java_options()}
+        settings |= ONE_MACHINE | {"spark.driver.extraJavaOptions": _java_options(light)}
     if not _delta_is_installed():
         settings["spark.jars.packages"] = DELTA_PACKAGE
     builder = SparkSession.builder.appName("reclust").master(master)
@@ -86,10 +94,12 @@ def open_session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> S
 
 
 @contextmanager
-def session(options: SparkOptions, warm_modules: tuple[str, ...] = ()) -> Iterator[SparkSession]:
+def session(
+    options: SparkOptions, warm_modules: tuple[str, ...] = (), light: bool = False
+) -> Iterator[SparkSession]:
     """Open a session for a while; one that was there before is used, and left running."""
     there_before = SparkSession.getActiveSession() is not None
-    spark = open_session(options, warm_modules)
+    spark = open_session(options, warm_modules, light)
     with ThreadPoolExecutor(1) as beside:
         # the first Python worker warms up while the JVM reads its first table
         warm = beside.submit(_start_worker, spark) if warm_modules and not there_before else None
@@ -124,10 +134,13 @@ def named_failures(step: str) -> Iterator[None]:
         ) from error
 
 
-def _java_options() -> str:
-    if not CLASS_ARCHIVE.exists():
-        return JAVA_OPTIONS
-    return f"{JAVA_OPTIONS} -XX:SharedArchiveFile={CLASS_ARCHIVE} -Xlog:disable -Xlog:all=error"
+def _java_options(light: bool) -> str:
+    given = [JAVA_OPTIONS]
+    if light:
+        given.append(LIGHT_JAVA_OPTIONS)
+    if CLASS_ARCHIVE.exists():
+        given.append(f"-XX:SharedArchiveFile={CLASS_ARCHIVE} -Xlog:disable -Xlog:all=error")
+    return " ".join(given)
 
 
 def _start_worker(spark: SparkSession) -> None:

@@ -134,7 +134,7 @@ def test_fewer_rows_than_a_cluster_needs_are_a_tree_of_one_node():
 
 
 def test_one_blob_is_one_cluster():
-    result = zoom_array(blobs([400])[0], min_cluster_size=150, **QUICK)
+    result = zoom_array(blobs([400])[0], min_cluster_size=190, **QUICK)
     assert list(result.nodes.stop_reason) == ["one_cluster"]
     assert result.embeddings.child_path.isna().all()
 

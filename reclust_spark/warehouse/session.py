@@ -46,9 +46,8 @@ ONE_MACHINE = {
 LOGGING = Path(__file__).with_name("log4j2.properties").as_uri()
 JAVA_OPTIONS = f"-Dlog4j2.configurationFile={LOGGING}"
 LIGHT_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1"
-"""For a JVM that hands rows to others. The second compiler would take a core from Python's workers
-for a minute and not earn it back (README, how fast the zoom is); the serial collector keeps the
-heap small."""
+"""For a JVM that hands rows to others: the second compiler takes time from Python's workers that it
+does not earn back (README, how fast the zoom is), and the serial collector keeps the heap small."""
 CLASS_ARCHIVE = Path(sys.prefix, "var", "spark-classes.jsa")
 """What scripts/setup leaves for the JVM: its classes, ready to map. Another JVM passes it over."""
 

@@ -21,7 +21,7 @@ PACKAGES = {TRAIN_GMVAE: "gmvae"}
 WARM_UMAP = "reclust_spark.zoom.warm_umap"
 GMVAE_NEEDS = ("torch", "safetensors")
 LIGHT_STEPS = {"zoom"}
-"""In them the JVM only moves rows between Python's workers."""
+"""In them the JVM only moves rows between Python's workers; where no step is run, it only reads."""
 WARM_MODULES = {"zoom": "reclust_spark.zoom.warm"}
 """What workers are forked warm from; a step that is not run need not even be installed."""
 

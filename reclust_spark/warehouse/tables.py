@@ -126,6 +126,8 @@ class Warehouse:
             .mode("append")
             .option("txnAppId", name)
             .option("txnVersion", wave)
+            # read whole: statistics of every column would add half to what writing it takes
+            .option("delta.dataSkippingNumIndexedCols", "0")
         )
         self._save(writer, name)
 

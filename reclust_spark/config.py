@@ -113,6 +113,13 @@ class ZoomOptions(_Section):
     inline_rows: int = Field(
         5_000, ge=0, description="a node up to this size is finished to its leaves in one task"
     )
+    max_fit_rows: int = Field(
+        100_000,
+        ge=1_000,
+        description="of a larger node samples of so many rows are fitted, and models of the one "
+        "that agrees most with the others place the rest",
+    )
+    samples: int = Field(3, ge=2, description="how many, of a node above max_fit_rows")
 
 
 class GmvaeOptions(_Section):

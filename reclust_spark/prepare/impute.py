@@ -174,11 +174,10 @@ def _donors(features: Singles, hashes: Hashes, missing: Bools, pool: Pool) -> np
     chosen = np.full(missing.shape, -1, dtype=np.intp)
     pairs = splitmix64(hashes[:, None] ^ splitmix64(pool.hashes + np.uint64(pool.seed))[None, :])
     keys = _keys(features, hashes, missing, pairs, pool)
-    lots = splitmix64(pairs)
     ahead = min(_AHEAD, keys.shape[1])
     front = np.argpartition(keys, ahead - 1, axis=1)[:, :ahead]
     front = np.take_along_axis(front, np.argsort(np.take_along_axis(keys, front, 1), axis=1), 1)
-    front_lots = np.take_along_axis(lots, front, axis=1)
+    front_lots = splitmix64(np.take_along_axis(pairs, front, axis=1))
     has_donor = pool.answered.any(axis=0)
     for position in np.flatnonzero(missing.any(axis=0) & has_donor):
         rows = np.flatnonzero(missing[:, position])
@@ -189,20 +188,20 @@ def _donors(features: Singles, hashes: Hashes, missing: Bools, pool: Pool) -> np
         chosen[rows, position] = front[rows, drawn]
         if short.any():
             far = rows[short]
-            chosen[far, position] = _draw(keys[far], lots[far], pool.answered[:, position])
+            chosen[far, position] = _draw(keys[far], pairs[far], pool.answered[:, position])
     return chosen
 
 
 _NEVER = np.uint64(2**64 - 1)
 
 
-def _draw(keys: Hashes, lots: Hashes, able: Bools) -> npt.NDArray[np.intp]:
+def _draw(keys: Hashes, pairs: Hashes, able: Bools) -> npt.NDArray[np.intp]:
     """Draw from the nearest among all who answered, where the front rows do not hold enough."""
     donors = np.flatnonzero(able)
-    keys, lots = keys[:, donors], lots[:, donors]
+    keys, pairs = keys[:, donors], pairs[:, donors]
     nearest = min(NEAREST, len(donors))
     near = np.argpartition(keys, nearest - 1, axis=1)[:, :nearest]
-    drawn = np.take_along_axis(lots, near, axis=1).argmin(axis=1)
+    drawn = splitmix64(np.take_along_axis(pairs, near, axis=1)).argmin(axis=1)
     return donors[near[np.arange(len(near)), drawn]]
 
 

@@ -119,12 +119,12 @@ class Warehouse:
             writer = writer.partitionBy(table.version)
         self._save(writer, table.name)
 
-    def append_staged(self, name: str, frame: DataFrame, wave: int) -> None:
-        """Append a wave to a staging table, once however often it is tried."""
+    def append_staged(self, name: str, frame: DataFrame, wave: int, part: str = "") -> None:
+        """Append a wave, or a part of it, to a staging table, once however often it is tried."""
         writer = (
             frame.write.format("delta")
             .mode("append")
-            .option("txnAppId", name)
+            .option("txnAppId", name + part)
             .option("txnVersion", wave)
             # read whole: statistics of every column would add half to what writing it takes
             .option("delta.dataSkippingNumIndexedCols", "0")

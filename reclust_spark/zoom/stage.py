@@ -2,8 +2,8 @@
 
 A wave is every open node of a level, each a task of its own, the largest first; nodes up to
 ``zoom.inline_rows``, and those that are a small part of their wave, are finished to their leaves
-inside it. A wave's rows go to a staging table in one commit, so a killed run goes on after its last
-complete wave.
+inside it. Nodes above ``zoom.max_fit_rows`` are split beside them by samples (`large`). A wave's
+rows go to a staging table, so a killed run goes on after what is staged.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -48,6 +49,7 @@ from reclust_spark.warehouse.runs import (
 )
 from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom.clock import Clock
+from reclust_spark.zoom.large import LargeNodes, staged_by_large
 from reclust_spark.zoom.latent import (
     GMVAE_ENGINE,
     Latents,
@@ -73,7 +75,7 @@ from reclust_spark.zoom.records import (
     to_nodes,
     to_table,
 )
-from reclust_spark.zoom.tables import node_rows
+from reclust_spark.zoom.tables import BY_MODEL, node_rows
 from reclust_spark.zoom.tree import (
     UMAP_HDBSCAN,
     Engine,
@@ -170,7 +172,8 @@ def run(
 
     result = ledger.run(step, work)
     # not before the manifest has the tree: until then a new run starts from what is staged
-    warehouse.drop(staging)
+    for name in (staging, *staged_by_large(staging)):
+        warehouse.drop(name)
     return result
 
 
@@ -194,6 +197,7 @@ class _Zoom:
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
         self.population = population
         self.clock = Clock()
+        self.large = LargeNodes(warehouse, self.options, population, self._people, staging)
 
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
@@ -224,6 +228,23 @@ class _Zoom:
         return int(top) + 1, self._staged_nodes()
 
     def _wave(self, wave: int, frontier: list[Node]) -> None:
+        """Split the open nodes, those too large for a task beside the others."""
+        large = [node for node in frontier if self._is_large(node)]
+        others = [node for node in frontier if not self._is_large(node)]
+        with ThreadPoolExecutor(2) as beside:
+            work = [(self._split_large, large), (self._fit, others)]
+            for done in [beside.submit(split, wave, nodes) for split, nodes in work if nodes]:
+                done.result()
+
+    def _is_large(self, node: Node) -> bool:
+        is_by_latents = self.latents is not None and node.path == ROOT
+        return node.n_rows > self.options.max_fit_rows and not is_by_latents
+
+    def _split_large(self, wave: int, nodes: list[Node]) -> None:
+        rows = self.large.split(nodes, wave).withColumn("wave", F.lit(wave))
+        self.warehouse.append_staged(self.staging, rows, wave, "_large")
+
+    def _fit(self, wave: int, frontier: list[Node]) -> None:
         """Fit the open nodes and stage what they give, as one action."""
         options, population = self.options, self.population
         by_latents = self.latents is not None and frontier[0].path == ROOT
@@ -247,10 +268,11 @@ class _Zoom:
                 z = matrix(table["z"], order)
                 engine = Engine(GMVAE_ENGINE, partial(split_latents, z=z))
             inside = options.model_copy(update={"inline_rows": inline_rows[rank]})
-            grown = grow(node, rows, strength, population, inside, engine, threads)
+            by_model = pc.equal(table["assigned_by"], BY_MODEL).fill_null(False).to_numpy()[order]
+            grown = grow(node, rows, strength, population, inside, engine, threads, by_model)
             return to_table(grown)
 
-        people = self._people(wave, frontier)
+        people = self._people(frontier)
         schema = StructType.fromDDL(STAGED_DDL)
         grown = grouped.map_groups(people, len(frontier), fit, schema)
         self.warehouse.append_staged(self.staging, grown.withColumn("wave", F.lit(wave)), wave)
@@ -264,7 +286,9 @@ class _Zoom:
     def _place_at_root(self) -> None:
         """Stage the first wave from the latents, row by row: no worker holds the population."""
         started = time.perf_counter()
-        stands = standing(self._sizes, given_cluster_size(self.population, self.options))
+        stands = standing(
+            self._sizes, given_cluster_size(ROOT, self.population, self.population, self.options)
+        )
         sample, features = self._sample(stands)
         weights = self._weights(stands)
         nodes, plane = describe_root(
@@ -316,20 +340,25 @@ class _Zoom:
         order = order_by(rows["row_id"])
         return latents_of(rows.take(order)), matrix(rows["features"], order)
 
-    def _people(self, wave: int, frontier: list[Node]) -> DataFrame:
-        """Return the features of everyone at an open node, with the node's rank."""
+    def _people(self, frontier: list[Node]) -> DataFrame:
+        """Return the features of everyone at an open node, and the node's rank in the list."""
         if frontier[0].path == ROOT:
-            nothing = F.lit(None).cast("double").alias("strength")
-            everyone = self.features.select("*", nothing, F.lit(0).alias(grouped.RANK))
+            nothing = [
+                F.lit(None).cast("double").alias("strength"),
+                F.lit(None).cast("string").alias("assigned_by"),
+            ]
+            everyone = self.features.select("*", *nothing, F.lit(0).alias(grouped.RANK))
             if self.latents is None:
                 return everyone
             return everyone.join(self.latents.select("row_id", "z"), "row_id")
         ranks = {node.path: rank for rank, node in enumerate(frontier)}
         rank_of = F.create_map(*(F.lit(x) for pair in ranks.items() for x in pair))
         staged = self.warehouse.read_named(self.staging)
-        at = staged.where((F.col("wave") == wave - 1) & (F.col("tag") == OPEN))
-        tagged = at.select("row_id", "strength", rank_of[F.col("path")].alias(grouped.RANK))
-        return self.features.join(tagged, "row_id")
+        rank = rank_of[F.col("path")].alias(grouped.RANK)
+        tagged = staged.where(F.col("tag") == OPEN).select(
+            "row_id", "strength", "assigned_by", rank
+        )
+        return self.features.join(tagged.where(F.col(grouped.RANK).isNotNull()), "row_id")
 
     def _staged_nodes(self, wave: int | None = None) -> dict[str, Node]:
         staged = self.warehouse.read_named(self.staging).where(F.col("tag") == NODE)

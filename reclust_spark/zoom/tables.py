@@ -13,7 +13,7 @@ from reclust_spark.paths import ROOT, child, depth, parent
 from reclust_spark.warehouse.names import ASSIGNMENTS, EMBEDDINGS, NODES, TREE
 from reclust_spark.zoom.tree import Map, Node, Placed
 
-BY_FIT = "fit"
+BY_FIT, BY_MODEL = "fit", "model"
 
 
 def node_rows(nodes: Iterable[Node]) -> list[dict[str, Any]]:
@@ -38,9 +38,6 @@ def node_rows(nodes: Iterable[Node]) -> list[dict[str, Any]]:
             "depth": depth(path),
             "share": node.weight / total,
             "parent_share": None if above is None else node.weight / by_path[above].weight,
-            # later steps measure these; they are there, and empty, from the first tree on
-            "stability": None,
-            "fidelity": None,
         }
         row = node._asdict() | derived
         rows.append({name: row[name] for name in NODES.columns if name != TREE})
@@ -66,7 +63,9 @@ def assignments_frame(placed: Sequence[Placed]) -> pd.DataFrame:
         "depth": np.repeat(np.array([depth(path) for path in paths], dtype=np.int32), sizes),
         "is_noise": np.repeat(np.array([group.is_noise for group in placed], dtype=bool), sizes),
         "strength": _joined([group.strength for group in placed], np.float64),
-        "assigned_by": BY_FIT,
+        "assigned_by": np.where(
+            _joined([_by_model(group) for group in placed], bool), BY_MODEL, BY_FIT
+        ),
         "weight": _joined([group.weights for group in placed], np.float64),
     }
     return pd.DataFrame(columns)[[name for name in ASSIGNMENTS.columns if name != TREE]]
@@ -118,6 +117,11 @@ def tree_hash(assignments: pd.DataFrame) -> str:
     strength[np.isnan(strength)] = np.nan  # one spelling of "none" in bits
     digest.update(strength.tobytes())
     return digest.hexdigest()
+
+
+def _by_model(group: Placed) -> np.ndarray:
+    nobody = np.zeros(len(group.ids), dtype=bool)
+    return nobody if group.by_model is None else group.by_model
 
 
 def _child_paths(one: Map) -> np.ndarray:

@@ -70,6 +70,11 @@ class Node(NamedTuple):
     n_fit : int or None
         The rows it was fitted on.
     trustworthiness : float or None
+    stability : float or None
+        How alike other samples of the parent have it (Jaccard); None where it was fitted whole.
+    fidelity : float or None
+        The share of fitted people, kept from the models of a sampled split, whom these put where
+        the fit did; None where it was fitted whole.
     """
 
     path: str
@@ -84,16 +89,22 @@ class Node(NamedTuple):
     engine: str | None = None
     n_fit: int | None = None
     trustworthiness: float | None = None
+    stability: float | None = None
+    fidelity: float | None = None
 
 
 class Placed(NamedTuple):
-    """People whose place in the tree is final: at a leaf, or noise at a split node."""
+    """People whose place in the tree is final: at a leaf, or noise at a split node.
+
+    `by_model` tells whom a model put there; None: nobody.
+    """
 
     path: str
     is_noise: bool
     ids: NDArray[np.object_]
     strength: NDArray[np.float64]
     weights: NDArray[np.float64]
+    by_model: NDArray[np.bool_] | None = None
 
 
 class Map(NamedTuple):
@@ -144,6 +155,7 @@ class _Task(NamedTuple):
     node: Node
     rows: Rows
     strength: NDArray[np.float64]
+    by_model: NDArray[np.bool_] | None = None
 
 
 def cluster_size(path: str, n_rows: int, population: int, options: ZoomOptions) -> int:
@@ -169,14 +181,14 @@ def cluster_size(path: str, n_rows: int, population: int, options: ZoomOptions) 
     return _least(size, n_rows, population, options)
 
 
-def given_cluster_size(population: int, options: ZoomOptions) -> int:
-    """Return the smallest cluster allowed at a root whose clusters are given, in rows, at least 2.
+def given_cluster_size(path: str, n_rows: int, population: int, options: ZoomOptions) -> int:
+    """Return the smallest cluster allowed where clusters are given, in rows, at least 2.
 
-    `min_cluster_size` is how HDBSCAN looks for clusters; of those that another has found only the
+    `min_cluster_size` is how HDBSCAN looks for clusters; of those that a model has found only the
     ones are dissolved that no tree may have.
     """
-    size = options.root_min_cluster_size
-    return _least(2 if size is None else size, population, population, options)
+    size = options.root_min_cluster_size if path == ROOT else None
+    return _least(2 if size is None else size, n_rows, population, options)
 
 
 def _least(size: float, n_rows: int, population: int, options: ZoomOptions) -> int:
@@ -235,6 +247,7 @@ def grow(
     options: ZoomOptions,
     engine: Engine = UMAP_HDBSCAN,
     threads: int = 1,
+    by_model: NDArray[np.bool_] | None = None,
 ) -> Growth:
     """Split a node; finish children of up to ``inline_rows`` to their leaves, leave others open.
 
@@ -253,6 +266,8 @@ def grow(
         Splits the node itself; those below it are embedded and clustered.
     threads : int
         The result does not depend on it.
+    by_model : ndarray of bool, shape (n_rows,), optional
+        Whom a model put at the node.
 
     Returns
     -------
@@ -261,7 +276,7 @@ def grow(
     growth = Growth()
     started = time.perf_counter()
     growth.seconds[node.path, "task_started"] = time.time()
-    todo = [_Task(node, rows, strength)]
+    todo = [_Task(node, rows, strength, by_model)]
     # umap-learn's and PyNNDescent's compiled code ends the process if two threads are in it
     ours = options.layout == "parallel" and options.metric in SEARCHED
     at_once = threads if ours else 1
@@ -300,7 +315,7 @@ def _visit(
     reason = stop_before_fit(node.path, node.n_rows, population, options)
     if reason is not None:
         growth.nodes.append(node._replace(stop_reason=reason))
-        growth.placed.append(Placed(node.path, False, rows.ids, task.strength, rows.weights))
+        growth.placed.append(_stay(task))
         return growth, []
     started = time.perf_counter()
     size = cluster_size(node.path, node.n_rows, population, options)
@@ -314,7 +329,7 @@ def _visit(
         children = found.labels if is_split else np.full(len(rows.ids), NOISE, dtype=np.intp)
         growth.maps.append(Map(node.path, rows.ids, found.xy, children))
     if not is_split:
-        growth.placed.append(Placed(node.path, False, rows.ids, task.strength, rows.weights))
+        growth.placed.append(_stay(task))
         return growth, []
     noise = np.flatnonzero(found.labels == NOISE)
     if len(noise):
@@ -326,6 +341,12 @@ def _visit(
         for number in range(len(found.persistence))
     ]
     return growth, born
+
+
+def _stay(task: _Task) -> Placed:
+    """Return all people of a node that is not split."""
+    rows = task.rows
+    return Placed(task.node.path, False, rows.ids, task.strength, rows.weights, task.by_model)
 
 
 def _child_task(path: str, number: int, rows: Rows, found: Split, options: ZoomOptions) -> _Task:

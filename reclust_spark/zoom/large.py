@@ -1,0 +1,443 @@
+"""Nodes above `zoom.max_fit_rows` on Spark: samples fitted side by side, everyone else row by row.
+
+Each sample is a task of its own. What they find is staged, then one's models label all of the
+node's people in a pass that no worker needs to hold, and the labels become places. Each of the
+three is one commit, so that a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from reclust_spark.config import ZoomOptions
+from reclust_spark.paths import ROOT, child, depth, seed_of
+from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.lists import matrix, order_by
+from reclust_spark.warehouse.names import ONE_CLUSTER
+from reclust_spark.warehouse.tables import Warehouse
+from reclust_spark.zoom.node import NOISE, Rows
+from reclust_spark.zoom.records import (
+    FITTED,
+    MAPPED,
+    MODEL,
+    OPEN,
+    PLACED,
+    SAMPLE,
+    SAMPLED_DDL,
+    STAGED_DDL,
+    Sample,
+    figures_table,
+    nodes_table,
+    sample_table,
+    to_samples,
+)
+from reclust_spark.zoom.sampled import (
+    Agreement,
+    Models,
+    Sampling,
+    agree,
+    fit_sample,
+    label,
+    labeller,
+    sampling_of,
+)
+from reclust_spark.zoom.tables import BY_FIT, BY_MODEL
+from reclust_spark.zoom.tree import (
+    UMAP_HDBSCAN,
+    Node,
+    given_cluster_size,
+    stop_before_fit,
+)
+
+HELD_OUT = -1
+"""Stands for a sample's number in the draw of those who are in none."""
+LABELLED_DDL = (
+    "path string, row_id string, weight double, label int, strength double, by_model boolean"
+)
+
+log = logging.getLogger(__name__)
+
+People = Callable[[list[Node]], DataFrame]
+"""From open nodes to their people: row_id, weight, features, rank, strength and assigned_by."""
+
+
+class Choice(NamedTuple):
+    """The sample that is kept of a node, and how far the others agree with it."""
+
+    node: Node
+    sample: Sample
+    agreement: Agreement
+    samples: list[Sample]
+
+
+class Place(NamedTuple):
+    """What becomes of a label: a child's path, and whether the child is a leaf."""
+
+    path: str
+    is_leaf: bool
+
+
+class LargeNodes:
+    """Splits nodes that are too large for one task.
+
+    Parameters
+    ----------
+    warehouse : Warehouse
+    options : ZoomOptions
+    population : int
+        The rows of the whole table.
+    people : callable
+        See `People`.
+    staging : str
+        The name of the staging table of the waves; those of samples and labels begin with it.
+    """
+
+    def __init__(
+        self,
+        warehouse: Warehouse,
+        options: ZoomOptions,
+        population: int,
+        people: People,
+        staging: str,
+    ) -> None:
+        self.warehouse, self.options, self.population = warehouse, options, population
+        self.people = people
+        self.samples, self.labels = staged_by_large(staging)
+
+    def split(self, nodes: list[Node], wave: int) -> DataFrame:
+        """Return the staged rows of what becomes of some nodes: themselves, children, people.
+
+        Parameters
+        ----------
+        nodes : list of Node
+            Open, the largest first.
+        wave : int
+        """
+        self._fit(nodes, wave)
+        choices = [self._choose(node) for node in nodes]
+        splits = [one for one in choices if one.sample.stop_reason is None]
+        if splits:
+            self._label(splits, wave)
+        return self._placed(choices)
+
+    # ---- fitting samples
+
+    def _fit(self, nodes: list[Node], wave: int) -> None:
+        """Fit all samples of some nodes and stage what they find, as one action."""
+        paths = [node.path for node in nodes]
+        if self._has(self.samples, F.col("path") == paths[0]):
+            return
+        options, population, n = self.options, self.population, self.options.samples
+        plans = [sampling_of(node.n_rows, options.max_fit_rows, n) for node in nodes]
+        threads = grouped.threads_of(self.warehouse.spark, len(nodes) * n)
+
+        def fit(rank: int, table: pa.Table) -> pa.Table:
+            node, number = nodes[rank // n], rank % n
+            is_held_out = table["is_held_out"].to_numpy()
+            hashes = table["hash"].to_numpy()
+            inside = np.flatnonzero(~is_held_out)
+            # a few more were drawn than are wanted: the same ones are left on any machine
+            inside = inside[np.argsort(hashes[inside], kind="stable")]
+            inside = inside[: plans[rank // n].fit_rows]
+            held_out = table.filter(pa.array(is_held_out))
+            table, hashes = table.take(pa.array(np.sort(inside))), hashes[np.sort(inside)]
+            order = order_by(table["row_id"])
+            rows = Rows(
+                table["row_id"].to_numpy()[order],
+                matrix(table["features"], order),
+                np.ones(len(order)),
+            )
+            held_out = matrix(held_out["features"], order_by(held_out["row_id"]))
+            found = fit_sample(
+                node.path, seed_of(options.seed, f"{node.path}#{number}"), node.n_rows, rows,
+                hashes[order], held_out, population, options, threads,
+            )  # fmt: skip
+            return sample_table(node.path, number, found)
+
+        drawn = self._drawn(nodes, plans)
+        schema = StructType.fromDDL(SAMPLED_DDL)
+        found = grouped.map_groups(drawn, len(nodes) * n, fit, schema)
+        self.warehouse.append_staged(self.samples, found, wave)
+
+    def _drawn(self, nodes: list[Node], plans: list[Sampling]) -> DataFrame:
+        """Return the people of all samples, and those who are in none, by the sample's rank."""
+        n = self.options.samples
+        held_out, wanted = [], []
+        for node, plan in zip(nodes, plans, strict=True):
+            held_out.append(_limit(plan.held_out_rows, node.n_rows))
+            others = node.n_rows - plan.held_out_rows
+            wanted.append(_limit(plan.fit_rows + 5 * math.sqrt(plan.fit_rows) + 10, others))
+
+        def of_node(values: list[int]) -> Column:
+            return F.get(F.array(*(F.lit(one) for one in values)), F.col(grouped.RANK))
+
+        def hash_of(number: int) -> Column:
+            return F.xxhash64(of_node([node.seed for node in nodes]), F.lit(number), "row_id")
+
+        is_held_out = hash_of(HELD_OUT) <= of_node(held_out)
+        ranks = []
+        for number in range(n):
+            rank = (F.col(grouped.RANK) * n + number).cast("int").alias(grouped.RANK)
+            here = F.struct(rank, hash_of(number).alias("hash"))
+            is_in = F.col("is_held_out") | (hash_of(number) <= of_node(wanted))
+            ranks.append(F.when(is_in, here))
+        people = self.people(nodes).withColumn("is_held_out", is_held_out)
+        drawn = F.filter(F.array(*ranks), lambda one: one.isNotNull())
+        return people.select(
+            "row_id", "features", "is_held_out", F.explode(drawn).alias("drawn")
+        ).select("row_id", "features", "is_held_out", "drawn.rank", "drawn.hash")
+
+    def _choose(self, node: Node) -> Choice:
+        """Return the sample of a node that agrees most with the others, and tell what differs."""
+        read = self.warehouse.read_named(self.samples).where(F.col("path") == node.path)
+        rows = read.where(F.col("tag").isin(SAMPLE, MODEL)).drop("row_id", "strength", "x", "y")
+        samples = to_samples(row.asDict() for row in rows.collect())[node.path]
+        clusters = [max(1, len(one.models)) for one in samples]
+        agreement = agree([one.held_out for one in samples], clusters)
+        for missed in agreement.missed:
+            log.warning(
+                "%s: sample %d has a cluster of %.1f %% of the node that the kept sample %d has "
+                "not (Jaccard %.2f with the most alike)",
+                node.path, missed.sample, 100 * missed.share, agreement.kept, missed.jaccard,
+            )  # fmt: skip
+        return Choice(node, samples[agreement.kept], agreement, samples)
+
+    # ---- labelling everyone
+
+    def _label(self, choices: list[Choice], wave: int) -> None:
+        """Stage the label of everyone: the fit's of the kept sample's people, else its models'."""
+        if self._has(self.labels, F.col("path") == choices[0].node.path):
+            return
+        fitted = self._fitted(choices).select(
+            "row_id", "path", F.col("label").alias("fit_label"), "strength"
+        )
+        people = self.people([one.node for one in choices]).drop("strength", "assigned_by")
+        paths = F.array(*(F.lit(one.node.path) for one in choices))
+        people = people.withColumn("path", F.get(paths, F.col(grouped.RANK)))
+        people = people.join(fitted, ["row_id", "path"], "left")
+        models = [one.sample.models for one in choices]
+
+        def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            joined: dict[int, Models] = {}
+            for batch in batches:
+                if not batch.num_rows:
+                    continue
+                features, ranks = matrix(batch["features"]), batch[grouped.RANK].to_numpy()
+                labels = np.empty(len(ranks), dtype=np.intp)
+                strength = np.empty(len(ranks))
+                for rank in np.unique(ranks).tolist():
+                    if rank not in joined:
+                        joined[rank] = labeller(models[rank], features.shape[1])
+                    here = np.flatnonzero(ranks == rank)
+                    labels[here], strength[here] = label(joined[rank], features[here])
+                by_fit = batch["fit_label"].is_valid().to_numpy(zero_copy_only=False)
+                given = batch["fit_label"].fill_null(0).to_numpy()
+                sure = batch["strength"].fill_null(0.0).to_numpy()
+                yield pa.RecordBatch.from_arrays(
+                    [
+                        batch["path"],
+                        batch["row_id"],
+                        batch["weight"],
+                        pa.array(np.where(by_fit, given, labels), pa.int32()),
+                        pa.array(np.where(by_fit, sure, strength)),
+                        pa.array(~by_fit),
+                    ],
+                    names=["path", "row_id", "weight", "label", "strength", "by_model"],
+                )
+
+        columns = ["row_id", "path", "weight", "features", grouped.RANK, "fit_label", "strength"]
+        labelled = people.select(*columns).mapInArrow(stage, LABELLED_DDL)
+        self.warehouse.append_staged(self.labels, labelled, wave)
+
+    def _fitted(self, choices: list[Choice]) -> DataFrame:
+        """Return the people of the kept samples as these fitted them."""
+        kept = F.create_map(
+            *(F.lit(x) for one in choices for x in (one.node.path, one.sample.number))
+        )
+        samples = self.warehouse.read_named(self.samples).where(F.col("tag") == FITTED)
+        return samples.where(F.col("sample") == kept[F.col("path")])
+
+    # ---- placing everyone
+
+    def _placed(self, choices: list[Choice]) -> DataFrame:
+        sizes = self._sizes([one for one in choices if one.sample.stop_reason is None])
+        nodes: list[Node] = []
+        figures: dict[tuple[str, str], float] = {}
+        places: dict[tuple[str, int], Place] = {}
+        for one in choices:
+            found, of_labels = self._born(one, sizes)
+            nodes += found
+            figures |= _figures(one)
+            places |= {(one.node.path, number): place for number, place in of_labels.items()}
+        split = [node.path for node in nodes if node.n_children]
+        whole = [one.node for one in choices if one.node.path not in split]
+        if whole and whole[0].path == ROOT:
+            weight = self.people(whole).agg(_sum_of_weights()).first()[0]
+            nodes = [node._replace(weight=float(weight)) for node in nodes]
+        local = pa.concat_tables([nodes_table(nodes), figures_table(figures)])
+        schema = StructType.fromDDL(STAGED_DDL)
+        staged = self.warehouse.spark.createDataFrame(local, schema)
+        parts = [self._maps(choices, places)]
+        if split:
+            parts.append(self._of_split(split, places))
+        if whole:
+            parts.append(self._of_whole(whole))
+        for part in parts:
+            staged = staged.unionByName(part, allowMissingColumns=True)
+        return staged
+
+    def _sizes(self, choices: list[Choice]) -> dict[tuple[str, int], tuple[int, float]]:
+        """Return how many people each label has, and the sum of their weights."""
+        if not choices:
+            return {}
+        labels = self.warehouse.read_named(self.labels)
+        here = labels.where(F.col("path").isin([one.node.path for one in choices]))
+        counted = here.groupBy("path", "label").agg(
+            F.count(F.lit(1)).alias("n"), _sum_of_weights().alias("weight")
+        )
+        return {
+            (row["path"], row["label"]): (row["n"], float(row["weight"]))
+            for row in counted.collect()
+        }
+
+    def _born(
+        self, choice: Choice, sizes: dict[tuple[str, int], tuple[int, float]]
+    ) -> tuple[list[Node], dict[int, Place]]:
+        """Return a node after its split, with its children, and the place of each label."""
+        node, sample = choice.node, choice.sample
+        path, options = node.path, self.options
+        done = node._replace(
+            engine=UMAP_HDBSCAN.name,
+            n_fit=sample.n_fit,
+            trustworthiness=sample.trustworthiness,
+            fidelity=sample.fidelity,
+            medoid_row_id=node.medoid_row_id or sample.medoid_row_id,
+            stop_reason=sample.stop_reason,
+        )
+        if sample.stop_reason is not None:
+            return [done], {}
+        least = given_cluster_size(path, node.n_rows, self.population, options)
+        clusters = range(len(sample.models))
+        of_labels = {number: sizes.get((path, number), (0, 0.0)) for number in (NOISE, *clusters)}
+        stands = [number for number in clusters if of_labels[number][0] >= least]
+        if len(stands) < 2:
+            return [done._replace(stop_reason=ONE_CLUSTER)], {}
+        stands.sort(key=lambda number: (-of_labels[number][0], number))
+        children, places = [], {}
+        for rank, number in enumerate(stands, start=1):
+            name, (n_rows, weight) = child(path, rank), of_labels[number]
+            reason = stop_before_fit(name, n_rows, self.population, options)
+            places[number] = Place(name, reason is not None)
+            born = Node(
+                name,
+                n_rows,
+                weight,
+                sample.persistence[number],
+                sample.medoids[number],
+                seed_of(options.seed, name),
+                stop_reason=reason,
+                stability=float(choice.agreement.stability[number]),
+            )
+            children.append(born)
+        n_noise = node.n_rows - sum(one.n_rows for one in children)
+        weight = math.fsum(weight for _, weight in of_labels.values())
+        done = done._replace(weight=weight, n_children=len(children), n_noise=n_noise)
+        return [done, *children], places
+
+    def _of_split(self, paths: list[str], places: dict[tuple[str, int], Place]) -> DataFrame:
+        """Return the staged rows of the people of nodes that are split."""
+        labels = self.warehouse.read_named(self.labels).where(F.col("path").isin(paths))
+        key = F.concat_ws("#", "path", "label")
+        child_path = _literal_map({f"{path}#{k}": one.path for (path, k), one in places.items()})
+        is_leaf = _literal_map({f"{path}#{k}": one.is_leaf for (path, k), one in places.items()})
+        to = child_path[key]
+        depths = _literal_map({path: depth(path) for path in paths})
+        is_noise = to.isNull()
+        by_model = F.col("by_model")
+        return labels.select(
+            F.when(is_noise | is_leaf[key], PLACED).otherwise(OPEN).alias("tag"),
+            F.coalesce(to, "path").alias("path"),
+            "row_id",
+            (depths[F.col("path")] + F.when(is_noise, 0).otherwise(1)).cast("int").alias("depth"),
+            is_noise.alias("is_noise"),
+            # one of a cluster that is dissolved is as far from any other as noise is
+            F.when(is_noise & by_model, 0.0).otherwise(F.col("strength")).alias("strength"),
+            F.when(by_model, BY_MODEL).otherwise(BY_FIT).alias("assigned_by"),
+            "weight",
+        )
+
+    def _of_whole(self, nodes: list[Node]) -> DataFrame:
+        """Return the staged rows of the people of nodes that stay whole."""
+        people = self.people(nodes)
+        paths = F.array(*(F.lit(node.path) for node in nodes))
+        depths = F.array(*(F.lit(depth(node.path)) for node in nodes))
+        rank = F.col(grouped.RANK)
+        return people.select(
+            F.lit(PLACED).alias("tag"),
+            F.get(paths, rank).alias("path"),
+            "row_id",
+            F.get(depths, rank).alias("depth"),
+            F.lit(False).alias("is_noise"),
+            "strength",
+            F.coalesce("assigned_by", F.lit(BY_FIT)).alias("assigned_by"),
+            "weight",
+        )
+
+    def _maps(self, choices: list[Choice], places: dict[tuple[str, int], Place]) -> DataFrame:
+        """Return the staged rows of the kept samples' maps."""
+        fitted = self._fitted(choices).where(F.col("x").isNotNull())
+        child_path = _literal_map({f"{path}#{k}": one.path for (path, k), one in places.items()})
+        to = child_path[F.concat_ws("#", "path", "label")]
+        return fitted.select(
+            F.lit(MAPPED).alias("tag"), "path", "row_id", "x", "y", to.alias("child_path")
+        )
+
+    def _has(self, name: str, condition: Column) -> bool:
+        if not self.warehouse.exists(name):
+            return False
+        return not self.warehouse.read_named(name).where(condition).isEmpty()
+
+
+def staged_by_large(staging: str) -> tuple[str, str]:
+    """Return the names of the tables that hold what samples have found, and people's labels."""
+    return f"{staging}_samples", f"{staging}_labels"
+
+
+def _figures(choice: Choice) -> dict[tuple[str, str], float]:
+    """Return a node's figures: how far each sample agrees with the others, what each took."""
+    path, figures = choice.node.path, {}
+    for sample, score in zip(choice.samples, choice.agreement.scores, strict=True):
+        figures[path, f"sample_{sample.number}_agreement"] = float(score)
+        figures[path, f"sample_{sample.number}_clusters"] = float(len(sample.models))
+        for part, seconds in sample.seconds.items():
+            figures[path, f"sample_{sample.number}_{part}_seconds"] = seconds
+    for missed in choice.agreement.missed:
+        name = f"only_in_sample_{missed.sample}_share"
+        figures[path, name] = figures.get((path, name), 0.0) + missed.share
+    return figures
+
+
+def _limit(wanted: float, n_rows: int) -> int:
+    """Return the largest 64-bit hash to keep so that `wanted` of `n_rows` are expected."""
+    share = wanted / n_rows
+    return 2**63 - 1 if share >= 1 else int(-(2**63) + share * 2**64)
+
+
+def _sum_of_weights() -> Column:
+    # as decimals they have one sum, in whatever order they come
+    return F.sum(F.col("weight").cast("decimal(38,18)"))
+
+
+def _literal_map(values: dict) -> Column:
+    if not values:
+        return F.create_map(F.lit(""), F.lit(None).cast("string"))
+    return F.create_map(*(F.lit(x) for pair in values.items() for x in pair))

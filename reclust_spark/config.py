@@ -120,6 +120,12 @@ class ZoomOptions(_Section):
         "that agrees most with the others place the rest",
     )
     samples: int = Field(3, ge=2, description="how many, of a node above max_fit_rows")
+    task_memory: int | None = Field(
+        None,
+        ge=1,
+        description="MiB that a task may take: a node that needs more is sampled too; null: what "
+        "is free, shared by the slots",
+    )
 
 
 class GmvaeOptions(_Section):

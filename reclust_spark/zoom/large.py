@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +19,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from reclust_spark.config import ZoomOptions
+from reclust_spark.onevsall.predict import Split as Models
 from reclust_spark.paths import ROOT, child, depth, seed_of
 from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.lists import matrix, order_by
@@ -42,7 +43,6 @@ from reclust_spark.zoom.records import (
 )
 from reclust_spark.zoom.sampled import (
     Agreement,
-    Models,
     Sampling,
     agree,
     fit_sample,
@@ -437,7 +437,7 @@ def _sum_of_weights() -> Column:
     return F.sum(F.col("weight").cast("decimal(38,18)"))
 
 
-def _literal_map(values: dict) -> Column:
+def _literal_map(values: dict[str, Any]) -> Column:
     if not values:
         return F.create_map(F.lit(""), F.lit(None).cast("string"))
     return F.create_map(*(F.lit(x) for pair in values.items() for x in pair))

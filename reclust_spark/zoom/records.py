@@ -246,8 +246,10 @@ def sample_table(path: str, number: int, fit: SampleFit) -> pa.Table:
     if found.xy is not None:
         people |= {"x": found.xy[:, 0], "y": found.xy[:, 1]}
     parts = []
-    for tag, columns in ((SAMPLE, whole), (MODEL, models), (FITTED, people)):
-        rows = len(next(iter(columns.values())))
+    tagged: list[tuple[str, dict[str, Any], int]] = [
+        (SAMPLE, whole, 1), (MODEL, models, len(fit.models)), (FITTED, people, size),
+    ]  # fmt: skip
+    for tag, columns, rows in tagged:
         where = {"path": [path] * rows, "sample": [number] * rows}
         parts.append(_part(tag, where | columns, SAMPLED_COLUMNS))
     return pa.concat_tables(parts)

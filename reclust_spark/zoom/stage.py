@@ -23,9 +23,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from reclust_spark.config import Config, config_hash
+from reclust_spark.errors import RunError
 from reclust_spark.paths import ROOT
 from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.lists import matrix, order_by
+from reclust_spark.warehouse.memory import task_memory
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
     EMBEDDINGS,
@@ -61,6 +63,7 @@ from reclust_spark.zoom.latent import (
     split_latents,
     standing,
 )
+from reclust_spark.zoom.memory import FEWEST_ROWS, fit_bytes, rows_that_fit
 from reclust_spark.zoom.node import Rows
 from reclust_spark.zoom.records import (
     FIGURE,
@@ -90,8 +93,9 @@ from reclust_spark.zoom.tree import (
 
 STAGE = "zoom"
 STEP_VERSION = 4
-NOT_IN_RESULT = {"inline_rows", "engine"}
-"""Options that change how the work is cut and never what comes out, or that count elsewhere."""
+NOT_IN_RESULT = {"inline_rows", "engine", "task_memory"}
+"""Options that change how the work is cut and never what comes out, or that count elsewhere. A
+node that is sampled for want of memory says so in `nodes.n_fit`; its tree is as good as any."""
 
 log = logging.getLogger(__name__)
 
@@ -197,7 +201,9 @@ class _Zoom:
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
         self.population = population
         self.clock = Clock()
-        self.large = LargeNodes(warehouse, self.options, population, self._people, staging)
+        self.max_fit_rows = min(self.options.max_fit_rows, self._rows_that_fit())
+        sampled = self.options.model_copy(update={"max_fit_rows": self.max_fit_rows})
+        self.large = LargeNodes(warehouse, sampled, population, self._people, staging)
 
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
@@ -238,7 +244,40 @@ class _Zoom:
 
     def _is_large(self, node: Node) -> bool:
         is_by_latents = self.latents is not None and node.path == ROOT
-        return node.n_rows > self.options.max_fit_rows and not is_by_latents
+        return node.n_rows > self.max_fit_rows and not is_by_latents
+
+    def _rows_that_fit(self) -> int:
+        """Return how many people a task can fit in the memory there is.
+
+        Raises
+        ------
+        RunError
+            If there is not enough for a sample.
+        """
+        given = self.options.task_memory
+        memory = task_memory(self.warehouse.spark) if given is None else given * 2**20
+        if memory is None:
+            return self.options.max_fit_rows
+        width = len(self.features.select("features").first()[0])
+        rows = rows_that_fit(memory, width, self.options)
+        wanted = min(self.population, self.options.max_fit_rows)
+        if rows >= wanted:
+            return rows
+        mebibytes = [
+            fit_bytes(n_rows, width, self.options) >> 20 for n_rows in (wanted, FEWEST_ROWS)
+        ]
+        remedy = "fewer slots a machine, or more memory (or zoom.task_memory, if it is there)"
+        if rows < FEWEST_ROWS:
+            raise RunError(
+                f"step {STAGE}", f"a task has {memory >> 20:,} MiB",
+                f"{mebibytes[1]:,} MiB for {FEWEST_ROWS:,} people of {width:,} features", remedy,
+            )  # fmt: skip
+        log.warning(
+            "a task has %s MiB, and a node of %s people would take %s: nodes above %s people are "
+            "split by samples; to fit more of them whole, give %s",
+            f"{memory >> 20:,}", f"{wanted:,}", f"{mebibytes[0]:,}", f"{rows:,}", remedy,
+        )  # fmt: skip
+        return rows
 
     def _split_large(self, wave: int, nodes: list[Node]) -> None:
         rows = self.large.split(nodes, wave).withColumn("wave", F.lit(wave))

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 from sklearn.metrics import adjusted_rand_score
 
 from reclust_spark.config import load_config
+from reclust_spark.errors import RunError
 from reclust_spark.prepare import stage as prepare
 from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.names import ASSIGNMENTS, EMBEDDINGS, METRICS, NODES
@@ -163,6 +164,17 @@ def test_two_distinct_people_are_placed(survey):
     tree.check(2_400)
     here = tree.groups().sort_index().groupby(np.repeat([0, 1], [1_500, 900]))
     assert here.nunique().max() == 1, "who answers alike stays together"
+
+
+def test_a_node_that_does_not_fit_a_tasks_memory_is_sampled_or_named(survey, caplog):
+    survey.write("starved", np.repeat(np.eye(2), [1_500, 900], axis=0))
+    whole = ("zoom.max_fit_rows=100000", "zoom.max_depth=1")
+    with pytest.raises(RunError, match="(?s)a task has 200 MiB.*301 MiB for 1,000 people") as error:
+        survey.zoom("starved", *whole, "zoom.task_memory=200")
+    assert error.value.exit_status == 4
+    tree = survey.zoom("starved", *whole, "zoom.task_memory=302")
+    tree.check(2_400)
+    assert tree.nodes.loc["/"].n_fit == 960 and "split by samples" in caplog.text
 
 
 def test_a_group_of_95_percent_and_one_that_samples_miss_cost_nobody_their_place(survey):

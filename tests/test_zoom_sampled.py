@@ -7,6 +7,7 @@ import pytest
 from sklearn.metrics import adjusted_rand_score
 
 from reclust_spark.config import ZoomOptions
+from reclust_spark.zoom.memory import fit_bytes, rows_that_fit
 from reclust_spark.zoom.node import Rows
 from reclust_spark.zoom.sampled import agree, fit_sample, jaccard, label, labeller, sampling_of
 from tests.planted import blobs
@@ -98,3 +99,13 @@ def test_two_distinct_answers_are_two_clusters_or_one_leaf():
         assert adjusted_rand_score(np.repeat([0, 1], [700, 300]), labels) == 1
     else:
         assert found.found.stop_reason == "one_cluster" and not found.models
+
+
+def test_memory_is_told_both_ways_and_bounded_by_arrow():
+    options = ZoomOptions()
+    for n_rows, width in ((1_000, 20), (70_000, 784), (100_000, 90)):
+        needed = fit_bytes(n_rows, width, options)
+        assert rows_that_fit(needed, width, options) == n_rows
+        assert rows_that_fit(needed - 1, width, options) == n_rows - 1
+    assert rows_that_fit(2**20, 20, options) == 0, "not even the worker"
+    assert rows_that_fit(2**50, 5_000, options) == (2**31 - 1) // 5_000

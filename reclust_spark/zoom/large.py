@@ -369,8 +369,7 @@ class LargeNodes:
             "row_id",
             (depths[F.col("path")] + F.when(is_noise, 0).otherwise(1)).cast("int").alias("depth"),
             is_noise.alias("is_noise"),
-            # one of a cluster that is dissolved is as far from any other as noise is
-            F.when(is_noise & by_model, 0.0).otherwise(F.col("strength")).alias("strength"),
+            F.when(is_noise, 0.0).otherwise(F.col("strength")).alias("strength"),
             F.when(by_model, BY_MODEL).otherwise(BY_FIT).alias("assigned_by"),
             "weight",
         )

@@ -16,6 +16,7 @@ from urllib.request import urlopen
 
 import psutil
 import pyspark
+from measure import children
 
 HOME = Path(pyspark.__file__).parent
 HOST = "127.0.0.1"
@@ -112,14 +113,6 @@ def cluster(workers: int = 2, cores: int = 1, memory: str = "2g") -> Iterator[Cl
     finally:
         started.stop()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def children(process: psutil.Process) -> list[psutil.Process]:
-    """Return what a process has started, and what these have."""
-    try:
-        return process.children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
 
 
 def free_port() -> int:

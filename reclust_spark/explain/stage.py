@@ -10,7 +10,6 @@ from __future__ import annotations
 import difflib
 import getpass
 import logging
-import math
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -39,6 +38,7 @@ from reclust_spark.onevsall.folds import FOLDS, TEST, TRAINING_FOLDS
 from reclust_spark.onevsall.predict import Question, inputs_of
 from reclust_spark.paths import ROOT, child, depth, parent
 from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.columns import ample, hash_limit, literal_map
 from reclust_spark.warehouse.lists import matrix
 from reclust_spark.warehouse.names import (
     ASSIGNMENTS,
@@ -213,7 +213,7 @@ class _Explaining:
             F.sequence(F.lit(0), deepest),
             lambda step: F.substring(F.col("path"), 1, 1 + length * step),
         )
-        ranks = _literal_map({split.path: rank for rank, split in enumerate(splits)})
+        ranks = literal_map({split.path: rank for rank, split in enumerate(splits)})
         tagged = places.where(deepest >= 0).select(
             "row_id",
             "path",
@@ -225,8 +225,10 @@ class _Explaining:
         tagged = tagged.withColumn(grouped.RANK, ranks[F.col("node")])
         tagged = tagged.where(F.col(grouped.RANK).isNotNull())
         if seen is not None:
-            limits = {split.path: _limit(seen[split.path], split.n_rows) for split in splits}
-            tagged = tagged.where(F.col("hash") <= _literal_map(limits)[F.col("node")])
+            limits = {
+                split.path: hash_limit(ample(seen[split.path]), split.n_rows) for split in splits
+            }
+            tagged = tagged.where(F.col("hash") <= literal_map(limits)[F.col("node")])
         features = self.warehouse.read(FEATURES, self.prepared).select("row_id", "answers")
         return features.join(tagged.drop("node"), "row_id")
 
@@ -236,7 +238,7 @@ class _Explaining:
         order = Window.partitionBy("path", "is_noise").orderBy("hash", "row_id")
         fold = (F.row_number().over(order) - 1) % FOLDS
         use = F.when(fold == TEST, "test").when(fold == TEST - 2, barrier.STOP)
-        numbers = _literal_map({path: k for k, path in enumerate(split.children)})
+        numbers = literal_map({path: k for k, path in enumerate(split.children)})
         place = F.substring(F.col("path"), 1, len(child(split.path, 1)))
         rows = people.select(
             "answers",
@@ -315,16 +317,6 @@ def read_questions(warehouse: Warehouse, prepared: int) -> tuple[Question, ...]:
     """Return the questions of a preparation, by position."""
     rows = warehouse.read(QUESTION_MAP, prepared).sort("position").collect()
     return tuple(Question.of(row.asDict()) for row in rows)
-
-
-def _limit(wanted: int, n_rows: int) -> int:
-    """Return the largest hash to keep, so that a few more than are wanted come through."""
-    share = (wanted + 5 * math.sqrt(wanted) + 10) / n_rows
-    return 2**63 - 1 if share >= 1 else int(-(2**63) + share * 2**64)
-
-
-def _literal_map(values: dict[str, Any]):
-    return F.create_map(*(F.lit(x) for pair in values.items() for x in pair))
 
 
 def _with_population(rows: DataFrame, staged: DataFrame) -> DataFrame:

@@ -61,7 +61,11 @@ def threads_of(spark: SparkSession, groups: int) -> int:
     int
         At least 1, and no more than an executor has cores.
     """
+    return max(1, min(slots_each(spark), spark.sparkContext.defaultParallelism // groups))
+
+
+def slots_each(spark: SparkSession) -> int:
+    """Return how many slots an executor has, at least 1."""
     context = spark.sparkContext
-    slots = context.defaultParallelism
     others = context._jsc.sc().getExecutorMemoryStatus().size() - 1  # the driver's is among them
-    return max(1, min(slots // max(1, others), slots // groups))
+    return max(1, context.defaultParallelism // max(1, others))

@@ -8,6 +8,8 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from reclust_spark.warehouse.grouped import slots_each
+
 FREE_SHARE = 0.8
 """Of what is free; the rest is for the JVM's heap to grow, and for the system."""
 
@@ -26,13 +28,10 @@ def task_memory(spark: SparkSession) -> int | None:
         where the system does not say.
     """
     context = spark.sparkContext
-    java = context._jsc.sc()
-    slots = context.defaultParallelism
-    executors = max(1, java.getExecutorMemoryStatus().size() - 1)
-    slots_each = max(1, slots // executors)
-    given = java.getConf().getSizeAsBytes("spark.executor.pyspark.memory", "0")
+    slots, shared_by = context.defaultParallelism, slots_each(spark)
+    given = context._jsc.sc().getConf().getSizeAsBytes("spark.executor.pyspark.memory", "0")
     if given:
-        return int(given) // slots_each
+        return int(given) // shared_by
     if context.master.startswith("local["):
         free = free_memory()
     else:
@@ -44,7 +43,7 @@ def task_memory(spark: SparkSession) -> int | None:
         found = spark.range(slots, numPartitions=slots).mapInArrow(look, "free bigint").collect()
         known = [row["free"] for row in found if row["free"] is not None]
         free = min(known) if known else None
-    return None if free is None else int(FREE_SHARE * free) // slots_each
+    return None if free is None else int(FREE_SHARE * free) // shared_by
 
 
 def free_memory() -> int | None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +22,7 @@ from reclust_spark.config import ZoomOptions
 from reclust_spark.onevsall.predict import Split as Models
 from reclust_spark.paths import ROOT, child, depth, seed_of
 from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.columns import ample, exact_sum, hash_limit, literal_map
 from reclust_spark.warehouse.lists import matrix, order_by
 from reclust_spark.warehouse.names import ONE_CLUSTER
 from reclust_spark.warehouse.tables import Warehouse
@@ -133,8 +134,7 @@ class LargeNodes:
 
     def _fit(self, nodes: list[Node], wave: int) -> None:
         """Fit all samples of some nodes and stage what they find, as one action."""
-        paths = [node.path for node in nodes]
-        if self._has(self.samples, F.col("path") == paths[0]):
+        if self._has(self.samples, F.col("path") == nodes[0].path):
             return
         options, population, n = self.options, self.population, self.options.samples
         plans = [sampling_of(node.n_rows, options.max_fit_rows, n) for node in nodes]
@@ -173,22 +173,19 @@ class LargeNodes:
         n = self.options.samples
         held_out, wanted = [], []
         for node, plan in zip(nodes, plans, strict=True):
-            held_out.append(_limit(plan.held_out_rows, node.n_rows))
+            held_out.append(hash_limit(plan.held_out_rows, node.n_rows))
             others = node.n_rows - plan.held_out_rows
-            wanted.append(_limit(plan.fit_rows + 5 * math.sqrt(plan.fit_rows) + 10, others))
-
-        def of_node(values: list[int]) -> Column:
-            return F.get(F.array(*(F.lit(one) for one in values)), F.col(grouped.RANK))
+            wanted.append(hash_limit(ample(plan.fit_rows), others))
 
         def hash_of(number: int) -> Column:
-            return F.xxhash64(of_node([node.seed for node in nodes]), F.lit(number), "row_id")
+            return F.xxhash64(_of_rank([node.seed for node in nodes]), F.lit(number), "row_id")
 
-        is_held_out = hash_of(HELD_OUT) <= of_node(held_out)
+        is_held_out = hash_of(HELD_OUT) <= _of_rank(held_out)
         ranks = []
         for number in range(n):
             rank = (F.col(grouped.RANK) * n + number).cast("int").alias(grouped.RANK)
             here = F.struct(rank, hash_of(number).alias("hash"))
-            is_in = F.col("is_held_out") | (hash_of(number) <= of_node(wanted))
+            is_in = F.col("is_held_out") | (hash_of(number) <= _of_rank(wanted))
             ranks.append(F.when(is_in, here))
         people = self.people(nodes).withColumn("is_held_out", is_held_out)
         drawn = F.filter(F.array(*ranks), lambda one: one.isNotNull())
@@ -221,8 +218,7 @@ class LargeNodes:
             "row_id", "path", F.col("label").alias("fit_label"), "strength"
         )
         people = self.people([one.node for one in choices]).drop("strength", "assigned_by")
-        paths = F.array(*(F.lit(one.node.path) for one in choices))
-        people = people.withColumn("path", F.get(paths, F.col(grouped.RANK)))
+        people = people.withColumn("path", _of_rank([one.node.path for one in choices]))
         people = people.join(fitted, ["row_id", "path"], "left")
         models = [one.sample.models for one in choices]
 
@@ -260,9 +256,7 @@ class LargeNodes:
 
     def _fitted(self, choices: list[Choice]) -> DataFrame:
         """Return the people of the kept samples as these fitted them."""
-        kept = F.create_map(
-            *(F.lit(x) for one in choices for x in (one.node.path, one.sample.number))
-        )
+        kept = literal_map({one.node.path: one.sample.number for one in choices})
         samples = self.warehouse.read_named(self.samples).where(F.col("tag") == FITTED)
         return samples.where(F.col("sample") == kept[F.col("path")])
 
@@ -281,7 +275,7 @@ class LargeNodes:
         split = [node.path for node in nodes if node.n_children]
         whole = [one.node for one in choices if one.node.path not in split]
         if whole and whole[0].path == ROOT:
-            weight = self.people(whole).agg(_sum_of_weights()).first()[0]
+            weight = self.people(whole).agg(exact_sum("weight")).first()[0]
             nodes = [node._replace(weight=float(weight)) for node in nodes]
         local = pa.concat_tables([nodes_table(nodes), figures_table(figures)])
         schema = StructType.fromDDL(STAGED_DDL)
@@ -302,7 +296,7 @@ class LargeNodes:
         labels = self.warehouse.read_named(self.labels)
         here = labels.where(F.col("path").isin([one.node.path for one in choices]))
         counted = here.groupBy("path", "label").agg(
-            F.count(F.lit(1)).alias("n"), _sum_of_weights().alias("weight")
+            F.count(F.lit(1)).alias("n"), exact_sum("weight").alias("weight")
         )
         return {
             (row["path"], row["label"]): (row["n"], float(row["weight"]))
@@ -357,10 +351,10 @@ class LargeNodes:
         """Return the staged rows of the people of nodes that are split."""
         labels = self.warehouse.read_named(self.labels).where(F.col("path").isin(paths))
         key = F.concat_ws("#", "path", "label")
-        child_path = _literal_map({f"{path}#{k}": one.path for (path, k), one in places.items()})
-        is_leaf = _literal_map({f"{path}#{k}": one.is_leaf for (path, k), one in places.items()})
+        child_path = literal_map({f"{path}#{k}": one.path for (path, k), one in places.items()})
+        is_leaf = literal_map({f"{path}#{k}": one.is_leaf for (path, k), one in places.items()})
         to = child_path[key]
-        depths = _literal_map({path: depth(path) for path in paths})
+        depths = literal_map({path: depth(path) for path in paths})
         is_noise = to.isNull()
         by_model = F.col("by_model")
         return labels.select(
@@ -376,15 +370,11 @@ class LargeNodes:
 
     def _of_whole(self, nodes: list[Node]) -> DataFrame:
         """Return the staged rows of the people of nodes that stay whole."""
-        people = self.people(nodes)
-        paths = F.array(*(F.lit(node.path) for node in nodes))
-        depths = F.array(*(F.lit(depth(node.path)) for node in nodes))
-        rank = F.col(grouped.RANK)
-        return people.select(
+        return self.people(nodes).select(
             F.lit(PLACED).alias("tag"),
-            F.get(paths, rank).alias("path"),
+            _of_rank([node.path for node in nodes]).alias("path"),
             "row_id",
-            F.get(depths, rank).alias("depth"),
+            _of_rank([depth(node.path) for node in nodes]).alias("depth"),
             F.lit(False).alias("is_noise"),
             "strength",
             F.coalesce("assigned_by", F.lit(BY_FIT)).alias("assigned_by"),
@@ -394,7 +384,7 @@ class LargeNodes:
     def _maps(self, choices: list[Choice], places: dict[tuple[str, int], Place]) -> DataFrame:
         """Return the staged rows of the kept samples' maps."""
         fitted = self._fitted(choices).where(F.col("x").isNotNull())
-        child_path = _literal_map({f"{path}#{k}": one.path for (path, k), one in places.items()})
+        child_path = literal_map({f"{path}#{k}": one.path for (path, k), one in places.items()})
         to = child_path[F.concat_ws("#", "path", "label")]
         return fitted.select(
             F.lit(MAPPED).alias("tag"), "path", "row_id", "x", "y", to.alias("child_path")
@@ -425,18 +415,6 @@ def _figures(choice: Choice) -> dict[tuple[str, str], float]:
     return figures
 
 
-def _limit(wanted: float, n_rows: int) -> int:
-    """Return the largest 64-bit hash to keep so that `wanted` of `n_rows` are expected."""
-    share = wanted / n_rows
-    return 2**63 - 1 if share >= 1 else int(-(2**63) + share * 2**64)
-
-
-def _sum_of_weights() -> Column:
-    # as decimals they have one sum, in whatever order they come
-    return F.sum(F.col("weight").cast("decimal(38,18)"))
-
-
-def _literal_map(values: dict[str, Any]) -> Column:
-    if not values:
-        return F.create_map(F.lit(""), F.lit(None).cast("string"))
-    return F.create_map(*(F.lit(x) for pair in values.items() for x in pair))
+def _of_rank(values: Sequence[object]) -> Column:
+    """Return, of values by rank, that of a row's."""
+    return F.get(F.array(*(F.lit(one) for one in values)), F.col(grouped.RANK))

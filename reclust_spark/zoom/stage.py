@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -26,6 +26,7 @@ from reclust_spark.config import Config, config_hash
 from reclust_spark.errors import RunError
 from reclust_spark.paths import ROOT
 from reclust_spark.warehouse import grouped
+from reclust_spark.warehouse.columns import exact_sum, literal_map
 from reclust_spark.warehouse.lists import matrix, order_by
 from reclust_spark.warehouse.memory import task_memory
 from reclust_spark.warehouse.names import (
@@ -205,6 +206,11 @@ class _Zoom:
         sampled = self.options.model_copy(update={"max_fit_rows": self.max_fit_rows})
         self.large = LargeNodes(warehouse, sampled, population, self._people, staging)
 
+    @cached_property
+    def width(self) -> int:
+        """Features a person."""
+        return len(self.features.select("features").first()[0])
+
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
         waves, nodes = self._resume()
@@ -258,7 +264,7 @@ class _Zoom:
         memory = task_memory(self.warehouse.spark) if given is None else given * 2**20
         if memory is None:
             return self.options.max_fit_rows
-        width = len(self.features.select("features").first()[0])
+        width = self.width
         rows = rows_that_fit(memory, width, self.options)
         wanted = min(self.population, self.options.max_fit_rows)
         if rows >= wanted:
@@ -357,16 +363,16 @@ class _Zoom:
         """Return the sums of everyone's weights, and of each child's."""
         clusters = stands.clusters.tolist()
         chosen = F.get(F.filter("clusters", lambda one: one.isin(clusters)), 0)
-        # as decimals they have one sum, in whatever order they come
-        exact = F.sum(F.col("weight").cast("decimal(38,18)"))
-        rows = self.latents.groupBy(chosen.alias("cluster")).agg(exact.alias("weight")).collect()
+        sums = self.latents.groupBy(chosen.alias("cluster")).agg(
+            exact_sum("weight").alias("weight")
+        )
+        rows = sums.collect()
         of = {row["cluster"]: row["weight"] for row in rows}
         return float(sum(of.values())), [float(of[cluster]) for cluster in clusters]
 
     def _sample(self, stands: Standing) -> tuple[Latents, np.ndarray]:
         """Return the latents and features of the people that stand for all, sorted by row_id."""
-        population = self.population
-        width = len(self.features.select("features").first()[0])
+        population, width = self.population, self.width
 
         def choose(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
@@ -391,9 +397,8 @@ class _Zoom:
                 return everyone
             return everyone.join(self.latents.select("row_id", "z"), "row_id")
         ranks = {node.path: rank for rank, node in enumerate(frontier)}
-        rank_of = F.create_map(*(F.lit(x) for pair in ranks.items() for x in pair))
         staged = self.warehouse.read_named(self.staging)
-        rank = rank_of[F.col("path")].alias(grouped.RANK)
+        rank = literal_map(ranks)[F.col("path")].alias(grouped.RANK)
         tagged = staged.where(F.col("tag") == OPEN).select(
             "row_id", "strength", "assigned_by", rank
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import ModuleType
@@ -118,10 +119,13 @@ def connect(config: Config, steps: Sequence[str] = ()) -> Iterator[Warehouse]:
 
 def _tell(say: Listener) -> Callable[[Any], None]:
     def tell(progress: Any) -> None:
+        left = ""
+        if progress.nodes_open and progress.seconds_left is not None:
+            left = f", about {math.ceil(progress.seconds_left / 60)} min left"
         say(
             f"zoom: wave {progress.wave}, {progress.nodes_done:,} nodes done, "
             f"{progress.nodes_open:,} open, "
-            f"{progress.rows_placed:,} of {progress.rows:,} rows placed"
+            f"{progress.rows_placed:,} of {progress.rows:,} rows placed{left}"
         )
 
     return tell

@@ -210,3 +210,12 @@ def test_the_same_input_and_settings_reuse_the_tree_and_others_replace_a_half_wr
     assert warehouse.read(FEATURES).select("prepare_version").distinct().count() == 1
     cut_otherwise = config_of(warehouse, survey, "zoom.inline_rows=1")
     assert build(warehouse, cut_otherwise, Ledger(warehouse, cut_otherwise)).reused
+
+
+def test_earlier_trees_tell_how_long_the_next_will_take(built, survey):
+    warehouse, _ = built
+    config = config_of(warehouse, survey, IN_WAVES, "zoom.seed=7")
+    told: list[zoom.Progress] = []
+    zoom.run(warehouse, config, Ledger(warehouse, config), on_progress=told.append)
+    assert told[0].nodes_open and 0 < told[0].seconds_left < 600
+    assert (told[-1].nodes_open, told[-1].seconds_left) == (0, 0)

@@ -53,7 +53,7 @@ def nested():
     ],
 )
 def test_a_small_part_of_a_wave_is_finished_in_its_task(sizes, slots, expected):
-    assert inline_rows_in(sizes, slots, ZoomOptions(inline_rows=5_000)) == expected
+    assert inline_rows_in(sizes, sizes, slots, ZoomOptions(inline_rows=5_000)) == expected
 
 
 def test_the_zoom_finds_the_halves_that_the_root_cannot_show(nested):

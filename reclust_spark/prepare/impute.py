@@ -32,7 +32,7 @@ POOL_ROWS = 5_000
 POOL_CELLS = 4_000_000
 NEAREST = 10
 _AHEAD = 64
-_CHUNK_CELLS = 2_000_000
+_CHUNK_CELLS = 500_000
 _STEPS = 256.0
 _REACH = 32.0
 _PRIOR_WEIGHT = 1.0
@@ -90,9 +90,34 @@ class Pool:
         total, squares = self.steps.sum(axis=0), (self.steps**2).sum(axis=0)
         n = np.maximum(answers, 1)
         variance = np.rint(squares / n - (total / n) ** 2)
-        n_positions = self.answered.shape[1]
-        summed = np.bincount(self.positions, weights=variance, minlength=n_positions)
-        return summed.astype(np.float64)
+        return (variance @ self.slots_of).astype(np.float64)
+
+    @cached_property
+    def slots_of(self) -> Floats:
+        """(slots, positions): 1 where a slot is the question's."""
+        return (self.positions[:, None] == np.arange(self.answered.shape[1])).astype(np.float64)
+
+    @cached_property
+    def sides(self) -> tuple[Floats, Floats]:
+        """The donors' sides of the products that distances are made of; see `_distances`."""
+        both = self.answered.T.astype(np.float64)
+        squares = (self.steps**2 @ self.slots_of).T
+        return np.vstack([both, squares, -2.0 * self.steps.T]), both
+
+    @cached_property
+    def prior(self) -> float:
+        """The weight of the imaginary question: that of an average one, at least 1."""
+        return _PRIOR_WEIGHT * max(1.0, float(np.rint(self.influence.mean())))
+
+    @cached_property
+    def sorted_hashes(self) -> Hashes:
+        """(donors,): to look people up among them."""
+        return np.sort(self.hashes)
+
+    @cached_property
+    def seeded(self) -> Hashes:
+        """(donors,): the donor's half of a pair's hash."""
+        return splitmix64(self.hashes + np.uint64(self.seed))
 
 
 def pool_size(n_slots: int) -> int:
@@ -172,12 +197,9 @@ def _donors(features: Singles, hashes: Hashes, missing: Bools, pool: Pool) -> np
         Index into the pool; −1 where nothing is missing, or no donor answered.
     """
     chosen = np.full(missing.shape, -1, dtype=np.intp)
-    pairs = splitmix64(hashes[:, None] ^ splitmix64(pool.hashes + np.uint64(pool.seed))[None, :])
-    keys = _keys(features, hashes, missing, pairs, pool)
-    ahead = min(_AHEAD, keys.shape[1])
-    front = np.argpartition(keys, ahead - 1, axis=1)[:, :ahead]
-    front = np.take_along_axis(front, np.argsort(np.take_along_axis(keys, front, 1), axis=1), 1)
-    front_lots = splitmix64(np.take_along_axis(pairs, front, axis=1))
+    distances = _distances(features, hashes, missing, pool)
+    front, front_pairs = _front(distances, hashes, pool)
+    front_lots = splitmix64(front_pairs)
     has_donor = pool.answered.any(axis=0)
     for position in np.flatnonzero(missing.any(axis=0) & has_donor):
         rows = np.flatnonzero(missing[:, position])
@@ -188,43 +210,73 @@ def _donors(features: Singles, hashes: Hashes, missing: Bools, pool: Pool) -> np
         chosen[rows, position] = front[rows, drawn]
         if short.any():
             far = rows[short]
-            chosen[far, position] = _draw(keys[far], pairs[far], pool.answered[:, position])
+            donors = np.flatnonzero(pool.answered[:, position])
+            chosen[far, position] = _draw(distances[far], hashes[far], donors, pool)
     return chosen
 
 
 _NEVER = np.uint64(2**64 - 1)
 
 
-def _draw(keys: Hashes, pairs: Hashes, able: Bools) -> npt.NDArray[np.intp]:
+def _front(distances: Floats, hashes: Hashes, pool: Pool) -> tuple[npt.NDArray[np.intp], Hashes]:
+    """Return the 64 nearest donors of each person, the nearest first, and the pairs' hashes.
+
+    Only those who are no farther than the 64th, ties included, are hashed and sorted.
+    """
+    ahead = min(_AHEAD, distances.shape[1])
+    bound = np.partition(distances, ahead - 1, axis=1)[:, ahead - 1 : ahead]
+    rows, near = np.nonzero(distances <= bound)
+    pairs = splitmix64(hashes[rows] ^ pool.seeded[near])
+    counts = np.bincount(rows, minlength=len(hashes))
+    places = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
+    keys = np.full((len(hashes), counts.max()), _NEVER)
+    keys[rows, places] = _keys(distances[rows, near], pairs)
+    firsts = (counts.cumsum() - counts)[:, None] + np.argsort(keys, axis=1)[:, :ahead]
+    return near[firsts], pairs[firsts]
+
+
+def _draw(
+    distances: Floats, hashes: Hashes, donors: npt.NDArray[np.intp], pool: Pool
+) -> npt.NDArray[np.intp]:
     """Draw from the nearest among all who answered, where the front rows do not hold enough."""
-    donors = np.flatnonzero(able)
-    keys, pairs = keys[:, donors], pairs[:, donors]
+    pairs = splitmix64(hashes[:, None] ^ pool.seeded[donors])
+    keys = _keys(distances[:, donors], pairs)
     nearest = min(NEAREST, len(donors))
     near = np.argpartition(keys, nearest - 1, axis=1)[:, :nearest]
     drawn = splitmix64(np.take_along_axis(pairs, near, axis=1)).argmin(axis=1)
     return donors[near[np.arange(len(near)), drawn]]
 
 
-def _keys(features: Singles, hashes: Hashes, missing: Bools, pairs: Hashes, pool: Pool) -> Hashes:
-    """Return sort keys: the distance in the high bits, a hash of the pair in the low ones.
+def _keys(distances: Floats, pairs: Hashes) -> Hashes:
+    """Return sort keys: the distance in the high bits, a hash of the pair in the low ones."""
+    tie = pairs >> np.uint64(64 - _TIE_BITS)
+    return (distances.astype(np.uint64) << np.uint64(_TIE_BITS)) | tie
 
-    The distance is the mean squared one over the questions that both answered, joined by one
-    imaginary question at the distance of two random people: who shares few questions does not
-    look near by luck.
+
+def _distances(features: Singles, hashes: Hashes, missing: Bools, pool: Pool) -> Floats:
+    """Return the distance to each donor, in whole parts of a 2^20th; oneself is farthest.
+
+    It is the mean squared one over the questions that both answered, joined by one imaginary
+    question at the distance of two random people: who shares few questions does not look near by
+    luck. A slot that one of the two did not answer counts 0 in each of the three products.
     """
     steps = _steps(features, pool)
     asked = (~missing).astype(np.float64)
-    both = pool.answered.astype(np.float64)
-    slots_asked, slots_both = asked[:, pool.positions], both[:, pool.positions]
-    squares = (
-        (steps**2) @ slots_both.T + slots_asked @ (pool.steps**2).T - 2.0 * (steps @ pool.steps.T)
+    sides, both = pool.sides
+    distances = np.hstack([steps**2 @ pool.slots_of, asked, steps]) @ sides
+    weights = (asked * pool.influence) @ both
+    distances += _PRIOR_DISTANCE * pool.prior
+    weights += pool.prior
+    distances /= weights
+    distances *= 2.0**20
+    np.minimum(distances, 2.0**_DISTANCE_BITS - 2, out=distances)
+    np.floor(distances, out=distances)
+    near = np.searchsorted(pool.sorted_hashes, hashes).clip(max=len(pool.hashes) - 1)
+    own = np.flatnonzero(pool.sorted_hashes[near] == hashes)
+    distances[own] = np.where(
+        pool.hashes == hashes[own, None], 2.0**_DISTANCE_BITS - 1, distances[own]
     )
-    prior = _PRIOR_WEIGHT * max(1.0, float(np.rint(pool.influence.mean())))
-    weights = (asked * pool.influence) @ both.T
-    distance = (squares + _PRIOR_DISTANCE * prior) / (weights + prior)
-    coarse = np.minimum(distance * 2.0**20, 2.0**_DISTANCE_BITS - 2).astype(np.uint64)
-    keys = (coarse << np.uint64(_TIE_BITS)) | (pairs >> np.uint64(64 - _TIE_BITS))
-    return np.where(pool.hashes[None, :] == hashes[:, None], _NEVER, keys)
+    return distances
 
 
 def _filled(features: Singles, missing: Bools, donors: npt.NDArray[np.intp], pool: Pool) -> Singles:

@@ -198,10 +198,12 @@ class _Preparing:
         specs = {spec.name: spec for spec in self.roles.specs}
         columns = self._columns([specs[name] for name in coder.columns])
         encoded = columns.mapInArrow(lambda batches: encode_partition(batches, coder), ENCODED_DDL)
-        if coder.aside:
-            encoded = _kept(encoded)
-        features = encoded.select("row_id", "weight", "features", "answers")
-        self.warehouse.write_version(FEATURES, features, number)
+        if not coder.aside:
+            self._write_rows(OUTSIDE, [], number)
+            self.warehouse.write_version(FEATURES, encoded.drop("aside"), number)
+            return
+        encoded = _kept(encoded)
+        self.warehouse.write_version(FEATURES, encoded.drop("aside"), number)
         answers = encoded.select("row_id", F.explode("aside").alias("it"))
         self.warehouse.write_version(OUTSIDE, answers.select("row_id", "it.*"), number)
         encoded.unpersist()

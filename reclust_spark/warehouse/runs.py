@@ -114,6 +114,11 @@ class Ledger:
         """Return how many people a version has."""
         return int(self._last(stage, version_column, number)["rows_out"])
 
+    def run_ids(self, stage: str, version_column: str, number: int) -> list[str]:
+        """Return the complete runs of a stage that belong to a version, of itself or upstream."""
+        rows = self._complete(stage)
+        return [row["run_id"] for row in rows if row[version_column] == number]
+
     def run(self, step: Step, work: Callable[[int], Outcome], *, again: bool = False) -> Result:
         """Reuse a step's version, or make the next one.
 

@@ -26,6 +26,8 @@ ALWAYS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.sql.session.timeZone": "UTC",
     "spark.ui.showConsoleProgress": "false",
+    # what a step does beside something else does not wait for its last task to start
+    "spark.scheduler.mode": "FAIR",
     # a fit is one thread: the seed must decide the result, whatever the cores of a machine
     "spark.executorEnv.NUMBA_THREADING_LAYER": "workqueue",
     "spark.executorEnv.NUMBA_NUM_THREADS": "1",

@@ -7,3 +7,6 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.intp]
+
+EXACT_ROWS = 16_384
+"""Up to here all pairs of people are compared when neighbours are looked for."""

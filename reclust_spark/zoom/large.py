@@ -26,6 +26,7 @@ from reclust_spark.warehouse.columns import ample, exact_sum, hash_limit, litera
 from reclust_spark.warehouse.lists import matrix, order_by
 from reclust_spark.warehouse.names import ONE_CLUSTER
 from reclust_spark.warehouse.tables import Warehouse
+from reclust_spark.zoom.cost import OF_SAMPLE
 from reclust_spark.zoom.node import NOISE, Rows
 from reclust_spark.zoom.records import (
     FITTED,
@@ -53,6 +54,9 @@ from reclust_spark.zoom.sampled import (
 )
 from reclust_spark.zoom.tables import BY_FIT, BY_MODEL
 from reclust_spark.zoom.tree import (
+    FIT_ROWS,
+    FIT_SECONDS,
+    FIT_THREADS,
     UMAP_HDBSCAN,
     Node,
     given_cluster_size,
@@ -138,7 +142,7 @@ class LargeNodes:
             return
         options, population, n = self.options, self.population, self.options.samples
         plans = [sampling_of(node.n_rows, options.max_fit_rows, n) for node in nodes]
-        threads = grouped.threads_of(self.warehouse.spark, len(nodes) * n)
+        threads = self._threads(len(nodes))
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
             node, number = nodes[rank // n], rank % n
@@ -167,6 +171,9 @@ class LargeNodes:
         schema = StructType.fromDDL(SAMPLED_DDL)
         found = grouped.map_groups(drawn, len(nodes) * n, fit, schema)
         self.warehouse.append_staged(self.samples, found, wave)
+
+    def _threads(self, n_nodes: int) -> int:
+        return grouped.threads_of(self.warehouse.spark, n_nodes * self.options.samples)
 
     def _drawn(self, nodes: list[Node], plans: list[Sampling]) -> DataFrame:
         """Return the people of all samples, and those who are in none, by the sample's rank."""
@@ -264,13 +271,14 @@ class LargeNodes:
 
     def _placed(self, choices: list[Choice]) -> DataFrame:
         sizes = self._sizes([one for one in choices if one.sample.stop_reason is None])
+        threads = self._threads(len(choices))
         nodes: list[Node] = []
         figures: dict[tuple[str, str], float] = {}
         places: dict[tuple[str, int], Place] = {}
         for one in choices:
             found, of_labels = self._born(one, sizes)
             nodes += found
-            figures |= _figures(one)
+            figures |= _figures(one, threads)
             places |= {(one.node.path, number): place for number, place in of_labels.items()}
         split = [node.path for node in nodes if node.n_children]
         whole = [one.node for one in choices if one.node.path not in split]
@@ -401,14 +409,18 @@ def staged_by_large(staging: str) -> tuple[str, str]:
     return f"{staging}_samples", f"{staging}_labels"
 
 
-def _figures(choice: Choice) -> dict[tuple[str, str], float]:
+def _figures(choice: Choice, threads: int) -> dict[tuple[str, str], float]:
     """Return a node's figures: how far each sample agrees with the others, what each took."""
     path, figures = choice.node.path, {}
     for sample, score in zip(choice.samples, choice.agreement.scores, strict=True):
-        figures[path, f"sample_{sample.number}_agreement"] = float(score)
-        figures[path, f"sample_{sample.number}_clusters"] = float(len(sample.models))
+        of = f"{OF_SAMPLE}{sample.number}_"
+        figures[path, f"{of}agreement"] = float(score)
+        figures[path, f"{of}clusters"] = float(len(sample.models))
         for part, seconds in sample.seconds.items():
-            figures[path, f"sample_{sample.number}_{part}_seconds"] = seconds
+            figures[path, f"{of}{part}_seconds"] = seconds
+        figures[path, of + FIT_SECONDS] = sum(sample.seconds.values())
+        figures[path, of + FIT_ROWS] = float(sample.n_fit)
+        figures[path, of + FIT_THREADS] = float(threads)
     for missed in choice.agreement.missed:
         name = f"only_in_sample_{missed.sample}_share"
         figures[path, name] = figures.get((path, name), 0.0) + missed.share

@@ -36,10 +36,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from reclust_spark.warehouse.compiled import enable_compile_cache, kernel
-from reclust_spark.zoom.arrays import Floats
-
-EXACT_ROWS = 16_384
-"""Up to here all pairs are compared."""
+from reclust_spark.zoom.arrays import EXACT_ROWS, Floats
 
 SURROUNDINGS = 10
 CANDIDATES = 2

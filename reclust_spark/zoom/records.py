@@ -89,7 +89,7 @@ def to_table(growth: Growth) -> pa.Table:
     """
     nodes = [*growth.nodes, *(one.node for one in growth.open)]
     return pa.concat_tables(
-        [nodes_table(nodes), figures_table(growth.seconds), people_table(growth)]
+        [nodes_table(nodes), figures_table(growth.figures), people_table(growth)]
     )
 
 

@@ -35,6 +35,7 @@ from reclust_spark.warehouse.names import (
     FEATURES,
     GMVAE,
     LATENTS,
+    METRICS,
     NODES,
     PREPARED,
     TRAIN_GMVAE,
@@ -52,6 +53,17 @@ from reclust_spark.warehouse.runs import (
 )
 from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom.clock import Clock
+from reclust_spark.zoom.cost import (
+    BY_ROWS,
+    USUAL_CHILDREN,
+    Cost,
+    Fit,
+    Outlook,
+    fits_in,
+    learn_cost,
+    makespan,
+    seconds_left,
+)
 from reclust_spark.zoom.large import LargeNodes, staged_by_large
 from reclust_spark.zoom.latent import (
     GMVAE_ENGINE,
@@ -81,6 +93,9 @@ from reclust_spark.zoom.records import (
 )
 from reclust_spark.zoom.tables import BY_MODEL, node_rows
 from reclust_spark.zoom.tree import (
+    FIT_ROWS,
+    FIT_SECONDS,
+    FIT_THREADS,
     UMAP_HDBSCAN,
     Engine,
     Node,
@@ -100,6 +115,9 @@ node that is sampled for want of memory says so in `nodes.n_fit`; its tree is as
 
 log = logging.getLogger(__name__)
 
+Figures = dict[tuple[str, str], float]
+"""By path and name."""
+
 
 class Progress(NamedTuple):
     """How far a zoom is.
@@ -110,6 +128,8 @@ class Progress(NamedTuple):
     nodes_done, nodes_open : int
     rows_placed, rows : int
         People with a final place, of all.
+    seconds_left : float or None
+        About; None before enough fits have been timed.
     """
 
     wave: int
@@ -117,6 +137,7 @@ class Progress(NamedTuple):
     nodes_open: int
     rows_placed: int
     rows: int
+    seconds_left: float | None
 
 
 def run(
@@ -172,7 +193,8 @@ def run(
 
     def work(number: int) -> Outcome:
         population = ledger.rows_out("prepare", PREPARED, prepared)
-        zoom = _Zoom(warehouse, config, population, prepared, gmvae, staging, on_progress)
+        earlier = ledger.run_ids(STAGE, PREPARED, prepared)
+        zoom = _Zoom(warehouse, config, population, prepared, gmvae, staging, earlier, on_progress)
         return zoom.build(number)
 
     result = ledger.run(step, work)
@@ -193,6 +215,7 @@ class _Zoom:
         prepared: int,
         gmvae: int | None,
         staging: str,
+        earlier_runs: list[str],
         on_progress: Callable[[Progress], None],
     ) -> None:
         self.warehouse, self.options = warehouse, config.zoom
@@ -201,7 +224,10 @@ class _Zoom:
         self.staging, self.on_progress = staging, on_progress
         self.features = warehouse.read(FEATURES, prepared).select("row_id", "weight", "features")
         self.population = population
+        self.earlier_runs = earlier_runs
         self.clock = Clock()
+        self.figures: Figures = {}
+        self.earlier: list[Fit] = []
         self.max_fit_rows = min(self.options.max_fit_rows, self._rows_that_fit())
         sampled = self.options.model_copy(update={"max_fit_rows": self.max_fit_rows})
         self.large = LargeNodes(warehouse, sampled, population, self._people, staging)
@@ -213,21 +239,39 @@ class _Zoom:
 
     def build(self, number: int) -> Outcome:
         """Run what waves are missing, then split the staged rows into the tree's tables."""
-        waves, nodes = self._resume()
-        while frontier := _open(nodes):
-            log.info("wave %d: %d nodes open", waves, len(frontier))
-            with self.clock.time(f"wave_{waves}"):
-                if self._has_given_clusters(frontier[0]):
-                    self._place_at_root()
-                else:
-                    self._wave(waves, frontier)
-                nodes |= self._staged_nodes(waves)
-            waves += 1
-            self._report(waves, nodes)
+        with ThreadPoolExecutor(1) as beside:
+            # what earlier fits cost is not needed before the first wave is done
+            asked = beside.submit(self._earlier_fits)
+            waves, nodes = self._resume()
+            while frontier := _open(nodes):
+                log.info("wave %d: %d nodes open", waves, len(frontier))
+                with self.clock.time(f"wave_{waves}"):
+                    if self._has_given_clusters(frontier[0]):
+                        self._place_at_root()
+                    else:
+                        self._wave(waves, frontier)
+                    born, figures = self._staged(waves)
+                nodes |= born
+                self.figures |= figures
+                self.earlier = asked.result()
+                self._report(waves, nodes, figures)
+                waves += 1
         with self.clock.time("write"):
             self._write(number, nodes)
         tables = (NODES, ASSIGNMENTS, EMBEDDINGS)
         return Outcome(self.population, self.population, tables, self._seconds())
+
+    def _earlier_fits(self) -> list[Fit]:
+        """Return the fits of earlier trees on these features, as the metrics table has them."""
+        if not self.earlier_runs:
+            return []
+        is_wanted = F.col("run_id").isin(self.earlier_runs) & (F.col("stage") == STAGE)
+        is_of_fit = F.col("name").rlike(f"({FIT_ROWS}|{FIT_SECONDS}|{FIT_THREADS})$")
+        rows = self.warehouse.read(METRICS).where(is_wanted & is_of_fit).collect()
+        return fits_in({(row["run_id"] + row["path"], row["name"]): row["value"] for row in rows})
+
+    def _cost(self) -> Cost | None:
+        return learn_cost(self.earlier + fits_in(self.figures))
 
     def _resume(self) -> tuple[int, dict[str, Node]]:
         """Return the number of complete waves and the nodes that they left."""
@@ -237,15 +281,23 @@ class _Zoom:
         if top is None:
             return 0, {ROOT: unseen_root(self.population, self.options)}
         log.info("going on after wave %d of a run that was stopped", top)
-        return int(top) + 1, self._staged_nodes()
+        nodes, self.figures = self._staged()
+        return int(top) + 1, nodes
 
     def _wave(self, wave: int, frontier: list[Node]) -> None:
         """Split the open nodes, those too large for a task beside the others."""
         large = [node for node in frontier if self._is_large(node)]
         others = [node for node in frontier if not self._is_large(node)]
+        context = self.warehouse.spark.sparkContext
+
+        def work(split: Callable[[int, list[Node]], None], nodes: list[Node]) -> None:
+            # a pool of their own: neither waits until the other has no task left to start
+            context.setLocalProperty("spark.scheduler.pool", split.__name__)
+            split(wave, nodes)
+
         with ThreadPoolExecutor(2) as beside:
-            work = [(self._split_large, large), (self._fit, others)]
-            for done in [beside.submit(split, wave, nodes) for split, nodes in work if nodes]:
+            parts = [(self._split_large, large), (self._fit, others)]
+            for done in [beside.submit(work, split, nodes) for split, nodes in parts if nodes]:
                 done.result()
 
     def _is_large(self, node: Node) -> bool:
@@ -295,7 +347,9 @@ class _Zoom:
         by_latents = self.latents is not None and frontier[0].path == ROOT
         threads = grouped.threads_of(self.warehouse.spark, len(frontier))
         slots = self.warehouse.spark.sparkContext.defaultParallelism
-        inline_rows = inline_rows_in([node.n_rows for node in frontier], slots, options)
+        sizes = [node.n_rows for node in frontier]
+        cost = self._cost() or BY_ROWS
+        inline_rows = inline_rows_in(sizes, [cost.seconds(n) for n in sizes], slots, options)
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
             order = order_by(table["row_id"])
@@ -404,12 +458,16 @@ class _Zoom:
         )
         return self.features.join(tagged.where(F.col(grouped.RANK).isNotNull()), "row_id")
 
-    def _staged_nodes(self, wave: int | None = None) -> dict[str, Node]:
-        staged = self.warehouse.read_named(self.staging).where(F.col("tag") == NODE)
+    def _staged(self, wave: int | None = None) -> tuple[dict[str, Node], Figures]:
+        """Return the nodes and figures that a wave, or all, have staged."""
+        staged = self.warehouse.read_named(self.staging).where(F.col("tag").isin(NODE, FIGURE))
         if wave is not None:
             staged = staged.where(F.col("wave") == wave)
-        rows = staged.select("wave", *Node._fields).collect()
-        return to_nodes(row.asDict() for row in sorted(rows, key=lambda row: row["wave"]))
+        rows = staged.select("tag", "wave", *Node._fields, "name", "value").collect()
+        rows.sort(key=lambda row: row["wave"])
+        nodes = to_nodes(row.asDict() for row in rows if row["tag"] == NODE)
+        figures = [row for row in rows if row["tag"] == FIGURE]
+        return nodes, {(row["path"], row["name"]): row["value"] for row in figures}
 
     def _write(self, number: int, nodes: dict[str, Node]) -> None:
         rows = node_rows(nodes.values())
@@ -426,19 +484,28 @@ class _Zoom:
             for written in [beside.submit(write, table, tag) for table, tag in tables]:
                 written.result()
 
-    def _seconds(self) -> dict[tuple[str, str], float]:
-        staged = self.warehouse.read_named(self.staging).where(F.col("tag") == FIGURE)
-        rows = staged.select("path", "name", "value").collect()
-        of_nodes = {(row["path"], row["name"]): row["value"] for row in rows}
+    def _seconds(self) -> Figures:
         of_steps = self.clock.seconds.items()
-        return of_nodes | {(ROOT, f"{step}_seconds"): value for step, value in of_steps}
+        return self.figures | {(ROOT, f"{step}_seconds"): value for step, value in of_steps}
 
-    def _report(self, wave: int, nodes: dict[str, Node]) -> None:
+    def _report(self, wave: int, nodes: dict[str, Node], figures: Figures) -> None:
+        """Tell how far the zoom is after a wave, whose figures are given."""
         still_open = _open(nodes)
         waiting = sum(node.n_rows for node in still_open)
         done = len(nodes) - len(still_open)
+        left = None
+        if (cost := self._cost()) is not None:
+            slots = self.warehouse.spark.sparkContext.defaultParallelism
+            fits = makespan([fit.seconds for fit in fits_in(figures)], slots)
+            overhead = max(0.0, self.clock.seconds[f"wave_{wave}"] - fits)
+            splits = [node.n_children for node in nodes.values() if node.n_children]
+            children = float(np.mean(splits)) if splits else USUAL_CHILDREN
+            ahead = Outlook(
+                still_open, self.max_fit_rows, self.population, slots, children, overhead
+            )
+            left = seconds_left(cost, ahead, self.options)
         placed = self.population - waiting
-        self.on_progress(Progress(wave, done, len(still_open), placed, self.population))
+        self.on_progress(Progress(wave + 1, done, len(still_open), placed, self.population, left))
 
 
 def _open(nodes: dict[str, Node]) -> list[Node]:

@@ -26,6 +26,8 @@ from reclust_spark.zoom.node import NOISE, Rows, Split, medoid, split
 
 SEARCHED = ("euclidean", "cosine")
 """Metrics whose neighbours are found by our own search."""
+FIT_ROWS, FIT_SECONDS, FIT_THREADS = "fit_rows", "fit_seconds", "fit_threads"
+"""Names of a fit's figures."""
 SMALL_PARTS = 2
 """A node is a small part of its wave where a slot has room for so many of them."""
 
@@ -131,16 +133,17 @@ class Growth:
     Attributes
     ----------
     nodes, placed, maps, open : list
-    seconds : dict of (str, str) to float
-        By path and what they were spent on; `fit_seconds` is a fit's whole, `task_started` the Unix
-        time at which the call began and `task_seconds` how long it took.
+    figures : dict of (str, str) to float
+        By path and name: the seconds of each part of a fit and, as `cost` reads them, of the whole
+        fit with its rows and threads; `task_started` is the Unix time at which the call began and
+        `task_seconds` how long it took.
     """
 
     nodes: list[Node] = field(default_factory=list)
     placed: list[Placed] = field(default_factory=list)
     maps: list[Map] = field(default_factory=list)
     open: list[Open] = field(default_factory=list)
-    seconds: dict[tuple[str, str], float] = field(default_factory=dict)
+    figures: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def add(self, other: Growth) -> None:
         """Take what another has found."""
@@ -148,7 +151,7 @@ class Growth:
         self.placed += other.placed
         self.maps += other.maps
         self.open += other.open
-        self.seconds |= other.seconds
+        self.figures |= other.figures
 
 
 class _Task(NamedTuple):
@@ -206,7 +209,9 @@ def stop_before_fit(path: str, n_rows: int, population: int, options: ZoomOption
     return None
 
 
-def inline_rows_in(sizes: Sequence[int], slots: int, options: ZoomOptions) -> list[int]:
+def inline_rows_in(
+    sizes: Sequence[int], costs: Sequence[float], slots: int, options: ZoomOptions
+) -> list[int]:
     """Return up to how many rows the children of each open node are finished in the same task.
 
     Beside a node that is a small part of its wave there is work enough for every slot: it is
@@ -216,6 +221,8 @@ def inline_rows_in(sizes: Sequence[int], slots: int, options: ZoomOptions) -> li
     ----------
     sizes : sequence of int
         Rows of the nodes of one wave.
+    costs : sequence of float
+        What their fits will cost, in any unit.
     slots : int
         How many tasks run at once.
     options : ZoomOptions
@@ -224,9 +231,12 @@ def inline_rows_in(sizes: Sequence[int], slots: int, options: ZoomOptions) -> li
     -------
     list of int
     """
-    small = sum(sizes) / (SMALL_PARTS * slots)
+    small = sum(costs) / (SMALL_PARTS * slots)
     least = options.inline_rows
-    return [max(size, least) if size <= small else least for size in sizes]
+    return [
+        max(size, least) if cost <= small else least
+        for size, cost in zip(sizes, costs, strict=True)
+    ]
 
 
 def root_of(rows: Rows, options: ZoomOptions) -> Node:
@@ -275,7 +285,7 @@ def grow(
     """
     growth = Growth()
     started = time.perf_counter()
-    growth.seconds[node.path, "task_started"] = time.time()
+    growth.figures[node.path, "task_started"] = time.time()
     todo = [_Task(node, rows, strength, by_model)]
     # umap-learn's and PyNNDescent's compiled code ends the process if two threads are in it
     ours = options.layout == "parallel" and options.metric in SEARCHED
@@ -303,7 +313,7 @@ def grow(
                         todo.append(born)
                     else:
                         growth.open.append(Open(born.node, born.rows.ids, born.strength))
-    growth.seconds[node.path, "task_seconds"] = time.perf_counter() - started
+    growth.figures[node.path, "task_seconds"] = time.perf_counter() - started
     return growth
 
 
@@ -320,9 +330,11 @@ def _visit(
     started = time.perf_counter()
     size = cluster_size(node.path, node.n_rows, population, options)
     found = engine.split(rows, node.seed, size, options, threads)
-    growth.seconds[node.path, "fit_seconds"] = time.perf_counter() - started
+    growth.figures[node.path, FIT_SECONDS] = time.perf_counter() - started
+    growth.figures[node.path, FIT_ROWS] = node.n_rows
+    growth.figures[node.path, FIT_THREADS] = threads
     for part, seconds in found.seconds.items():
-        growth.seconds[node.path, f"{part}_seconds"] = seconds
+        growth.figures[node.path, f"{part}_seconds"] = seconds
     growth.nodes.append(_fitted(node, found, engine.name))
     is_split = found.stop_reason is None
     if found.xy is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reclust_spark.config import ZoomOptions
-from reclust_spark.zoom.neighbors import EXACT_ROWS
+from reclust_spark.zoom.arrays import EXACT_ROWS
 from reclust_spark.zoom.node import Rows, split
 
 

@@ -18,6 +18,7 @@ from reclust_spark.config import SparkOptions
 from reclust_spark.errors import RunError
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+PACKAGES = "spark.jars.packages"
 DAEMON = "reclust_spark.warehouse.daemon"
 WARM_MODULES = "RECLUST_WARM_MODULES"
 
@@ -76,22 +77,51 @@ def open_session(
     given = _submitted()
     master = given.get("spark.master", options.master)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    if _is_here(master):
+        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+        os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
+    builder = SparkSession.builder.appName("reclust").master(master)
+    for key, value in properties(options, given, warm_modules, light).items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def properties(
+    options: SparkOptions,
+    given: dict[str, str],
+    warm_modules: tuple[str, ...] = (),
+    light: bool = False,
+) -> dict[str, str]:
+    """Return the properties that a session is opened with.
+
+    Parameters
+    ----------
+    options : SparkOptions
+    given : dict of str to str
+        What spark-submit was given.
+    warm_modules, light
+        See `open_session`.
+    """
     settings = dict(ALWAYS)
     if warm_modules:
         settings["spark.python.daemon.module"] = DAEMON
         settings[f"spark.executorEnv.{WARM_MODULES}"] = ",".join(warm_modules)
     if folder := os.environ.get("NUMBA_CACHE_DIR"):
         settings["spark.executorEnv.NUMBA_CACHE_DIR"] = folder
-    if master.startswith("local"):
-        os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
-        os.environ.setdefault("SPARK_HOME", str(Path(pyspark.__file__).parent))
+    if _is_here(given.get("spark.master", options.master)):
         settings |= ONE_MACHINE | {"spark.driver.extraJavaOptions": _java_options(light)}
+    else:
+        # executors log as their cluster wants it; a driver started here says what the step says
+        settings["spark.driver.extraJavaOptions"] = JAVA_OPTIONS
+    settings |= given | options.conf
     if not _delta_is_installed():
-        settings["spark.jars.packages"] = DELTA_PACKAGE
-    builder = SparkSession.builder.appName("reclust").master(master)
-    for key, value in (settings | given | options.conf).items():
-        builder = builder.config(key, value)
-    return builder.getOrCreate()
+        others = settings.get(PACKAGES)
+        settings[PACKAGES] = DELTA_PACKAGE if others is None else f"{DELTA_PACKAGE},{others}"
+    return settings
+
+
+def _is_here(master: str) -> bool:
+    return master.startswith("local")
 
 
 @contextmanager

@@ -14,7 +14,8 @@ import pandas as pd
 import psutil
 from deltalake import DeltaTable
 
-EVERY = 0.25
+EVERY, SHARE_OF_TIME = 0.25, 0.02
+"""Seconds between two looks; looking at gigabytes takes long, and then they are further apart."""
 OF_A_RUN = {"run_id", "input_version", "input_table"}
 
 
@@ -28,7 +29,7 @@ class Measured(NamedTuple):
     cpu_seconds : float
         Of all its processes together, as last seen.
     mebibytes : float
-        The highest sum of their memory (PSS), looked at four times a second.
+        The highest sum of their memory (PSS), looked at four times a second or less often.
     started : float
         In seconds since 1970.
     """
@@ -68,8 +69,11 @@ def measure(
         peak = max(peak, used / 2**20)
 
     def watch() -> None:
-        while not done.wait(EVERY):
+        pause = EVERY
+        while not done.wait(pause):
+            began = time.perf_counter()
             look()
+            pause = max(EVERY, (time.perf_counter() - began) / SHARE_OF_TIME)
 
     began, started = time.time(), time.perf_counter()
     watcher = threading.Thread(target=watch)

@@ -71,8 +71,10 @@ LABELLED_DDL = (
 
 log = logging.getLogger(__name__)
 
-People = Callable[[list[Node]], DataFrame]
-"""From open nodes to their people: row_id, weight, features, rank, strength and assigned_by."""
+Choose = Callable[[DataFrame], DataFrame]
+People = Callable[..., DataFrame]
+"""From open nodes to their people: row_id, weight, features, rank, strength and assigned_by. A
+`Choose` beside the nodes is applied before anyone's features are read; it sees row_id and rank."""
 
 
 class Choice(NamedTuple):
@@ -194,11 +196,17 @@ class LargeNodes:
             here = F.struct(rank, hash_of(number).alias("hash"))
             is_in = F.col("is_held_out") | (hash_of(number) <= _of_rank(wanted))
             ranks.append(F.when(is_in, here))
-        people = self.people(nodes).withColumn("is_held_out", is_held_out)
         drawn = F.filter(F.array(*ranks), lambda one: one.isNotNull())
-        return people.select(
-            "row_id", "features", "is_held_out", F.explode(drawn).alias("drawn")
-        ).select("row_id", "features", "is_held_out", "drawn.rank", "drawn.hash")
+
+        def choose(people: DataFrame) -> DataFrame:
+            chosen = people.withColumn("is_held_out", is_held_out).withColumn("drawn", drawn)
+            return chosen.where(F.size("drawn") > 0)
+
+        people = self.people(nodes, choose)
+        columns = ["row_id", "features", "is_held_out"]
+        return people.select(*columns, F.explode("drawn").alias("drawn")).select(
+            *columns, "drawn.rank", "drawn.hash"
+        )
 
     def _choose(self, node: Node) -> Choice:
         """Return the sample of a node that agrees most with the others, and tell what differs."""

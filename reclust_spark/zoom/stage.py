@@ -64,7 +64,7 @@ from reclust_spark.zoom.cost import (
     makespan,
     seconds_left,
 )
-from reclust_spark.zoom.large import LargeNodes, staged_by_large
+from reclust_spark.zoom.large import Choose, LargeNodes, staged_by_large
 from reclust_spark.zoom.latent import (
     GMVAE_ENGINE,
     Latents,
@@ -439,14 +439,17 @@ class _Zoom:
         order = order_by(rows["row_id"])
         return latents_of(rows.take(order)), matrix(rows["features"], order)
 
-    def _people(self, frontier: list[Node]) -> DataFrame:
-        """Return the features of everyone at an open node, and the node's rank in the list."""
+    def _people(self, frontier: list[Node], choose: Choose = lambda people: people) -> DataFrame:
+        """Return the features of everyone at an open node, and the node's rank in the list.
+
+        `choose` may leave people out, or add columns; it sees their row_id and rank.
+        """
         if frontier[0].path == ROOT:
             nothing = [
                 F.lit(None).cast("double").alias("strength"),
                 F.lit(None).cast("string").alias("assigned_by"),
             ]
-            everyone = self.features.select("*", *nothing, F.lit(0).alias(grouped.RANK))
+            everyone = choose(self.features.select("*", *nothing, F.lit(0).alias(grouped.RANK)))
             if self.latents is None:
                 return everyone
             return everyone.join(self.latents.select("row_id", "z"), "row_id")
@@ -456,7 +459,8 @@ class _Zoom:
         tagged = staged.where(F.col("tag") == OPEN).select(
             "row_id", "strength", "assigned_by", rank
         )
-        return self.features.join(tagged.where(F.col(grouped.RANK).isNotNull()), "row_id")
+        there = tagged.where(F.col(grouped.RANK).isNotNull())
+        return self.features.join(choose(there), "row_id")
 
     def _staged(self, wave: int | None = None) -> tuple[dict[str, Node], Figures]:
         """Return the nodes and figures that a wave, or all, have staged."""

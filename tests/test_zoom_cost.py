@@ -34,10 +34,13 @@ def test_no_part_of_a_cost_is_negative():
     assert min(learned) >= 0
 
 
-@pytest.mark.parametrize(
-    "fits", [[], timed([500, 500, 500, 900]), [Fit(n, 1.0, threads=2) for n in (1, 2, 3)]]
-)
-def test_too_few_fits_tell_nothing(fits):
+def test_fits_of_one_size_tell_what_a_person_costs():
+    learned = learn_cost([Fit(50_000, 40.0, is_sample=True), Fit(50_000, 30.0, is_sample=True)])
+    assert learned.of_sample * learned.seconds(25_000) == pytest.approx(17.5)
+
+
+@pytest.mark.parametrize("fits", [[], [Fit(n, 1.0, threads=2) for n in (1, 2, 3)]])
+def test_without_a_fit_by_one_thread_nothing_is_known(fits):
     assert learn_cost(fits) is None
 
 

@@ -111,10 +111,11 @@ def fits_in(figures: Mapping[tuple[str, str], float]) -> list[Fit]:
 
 
 def learn_cost(fits: Iterable[Fit]) -> Cost | None:
-    """Return the cost that fits show, or None where they are too few.
+    """Return the cost that fits show, or None where there are none.
 
     Relative errors count, so that small fits are told as well as large ones. Fits by several
-    threads are left out: what one more is worth depends on the size.
+    threads are left out: what one more is worth depends on the size. Fits of fewer than three
+    sizes say what a person costs, and no more.
 
     Parameters
     ----------
@@ -123,17 +124,19 @@ def learn_cost(fits: Iterable[Fit]) -> Cost | None:
     from scipy.optimize import nnls
 
     alone = [fit for fit in fits if fit.threads == 1 and fit.seconds > 0]
-    whole = [fit for fit in alone if not fit.is_sample]
-    # where hardly anything was fitted whole, samples tell of both
-    whole = whole if len({fit.rows for fit in whole}) >= FEWEST_SIZES else alone
-    if len({fit.rows for fit in whole}) < FEWEST_SIZES:
+    whole = [fit for fit in alone if not fit.is_sample] or alone
+    if not whole:
         return None
     rows = np.array([fit.rows for fit in whole], dtype=np.float64)
-    parts = np.column_stack([np.ones_like(rows), rows, rows * np.minimum(rows, EXACT_ROWS)])
-    relative = parts / np.array([fit.seconds for fit in whole])[:, None]
-    scale = np.linalg.norm(relative, axis=0)
-    weights, _ = nnls(relative / scale, np.ones(len(rows)))
-    cost = Cost(*(weights / scale).tolist())
+    seconds = np.array([fit.seconds for fit in whole])
+    if len(set(rows)) < FEWEST_SIZES:
+        cost = Cost(0.0, float(np.median(seconds / rows)), 0.0)
+    else:
+        parts = np.column_stack([np.ones_like(rows), rows, rows * np.minimum(rows, EXACT_ROWS)])
+        relative = parts / seconds[:, None]
+        scale = np.linalg.norm(relative, axis=0)
+        weights, _ = nnls(relative / scale, np.ones(len(rows)))
+        cost = Cost(*(weights / scale).tolist())
     dearer = [fit.seconds / cost.seconds(fit.rows) for fit in alone if fit.is_sample]
     return cost._replace(of_sample=float(np.median(dearer))) if dearer else cost
 

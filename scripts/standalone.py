@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -43,19 +44,28 @@ class Cluster:
             "--host", HOST, "--port", str(port), "--webui-port", str(self._page),
         )  # fmt: skip
         self.workers: list[psutil.Process] = []
+        self._numbers = itertools.count()
 
     def add_worker(self) -> psutil.Process:
         """Start a worker, and wait until the master knows it."""
-        alive = self.alive()
+        alive, name = self.alive(), f"worker-{next(self._numbers)}"
         worker = self._start(
-            f"worker-{len(self.workers)}", "org.apache.spark.deploy.worker.Worker",
+            name, "org.apache.spark.deploy.worker.Worker",
             "--host", HOST, "--cores", str(self.cores), "--memory", self.memory,
-            "--work-dir", str(self.folder / f"work-{len(self.workers)}"),
+            "--work-dir", str(self.folder / f"{name}-work"),
             "--webui-port", str(free_port()), self.master,
         )  # fmt: skip
         self.workers.append(worker)
         self._wait(lambda: self.alive() > alive, worker)
         return worker
+
+    def lose_worker(self, worker: psutil.Process) -> None:
+        """Kill a worker with its executors, and wait until the master knows."""
+        alive = self.alive()
+        for one in [worker, *children(worker)]:
+            one.kill()
+        self.workers.remove(worker)
+        self._wait(lambda: self.alive() < alive, self._master)
 
     def alive(self) -> int:
         """Return how many workers the master counts on."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import threading
 import time
@@ -10,13 +9,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import pandas as pd
 import psutil
-from deltalake import DeltaTable
 
 EVERY, SHARE_OF_TIME = 0.25, 0.02
 """Seconds between two looks; looking at gigabytes takes long, and then they are further apart."""
-OF_A_RUN = {"run_id", "input_version", "input_table"}
 
 
 class Measured(NamedTuple):
@@ -93,24 +89,3 @@ def children(process: psutil.Process) -> list[psutil.Process]:
         return process.children(recursive=True)
     except psutil.Error:
         return []
-
-
-def hash_of(table: str, storage: dict[str, str] | None = None) -> str:
-    """Return a hash of a Delta table's rows, whatever their order; what tells of a run is left out.
-
-    Parameters
-    ----------
-    table : str
-        Its folder or address.
-    storage : dict of str to str, optional
-        How delta-rs gets there.
-    """
-    rows = DeltaTable(table, storage_options=storage).to_pandas()
-    rows = rows.drop(columns=[name for name in rows if name in OF_A_RUN])
-    for name in [name for name in rows if rows[name].dtype == object]:
-        rows[name] = rows[name].map(
-            lambda value: repr(value.tolist()) if hasattr(value, "tolist") else value
-        )
-    return hashlib.sha256(
-        "".join(sorted(map(str, pd.util.hash_pandas_object(rows, index=False)))).encode()
-    ).hexdigest()

@@ -90,7 +90,7 @@ class Pool:
         total, squares = self.steps.sum(axis=0), (self.steps**2).sum(axis=0)
         n = np.maximum(answers, 1)
         variance = np.rint(squares / n - (total / n) ** 2)
-        return (variance @ self.slots_of).astype(np.float64)
+        return variance @ self.slots_of
 
     @cached_property
     def slots_of(self) -> Floats:
@@ -228,10 +228,11 @@ def _front(distances: Floats, hashes: Hashes, pool: Pool) -> tuple[npt.NDArray[n
     rows, near = np.nonzero(distances <= bound)
     pairs = splitmix64(hashes[rows] ^ pool.seeded[near])
     counts = np.bincount(rows, minlength=len(hashes))
-    places = np.arange(len(rows)) - np.repeat(counts.cumsum() - counts, counts)
+    starts = counts.cumsum() - counts
+    places = np.arange(len(rows)) - np.repeat(starts, counts)
     keys = np.full((len(hashes), counts.max()), _NEVER)
     keys[rows, places] = _keys(distances[rows, near], pairs)
-    firsts = (counts.cumsum() - counts)[:, None] + np.argsort(keys, axis=1)[:, :ahead]
+    firsts = starts[:, None] + np.argsort(keys, axis=1)[:, :ahead]
     return near[firsts], pairs[firsts]
 
 

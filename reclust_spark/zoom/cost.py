@@ -18,6 +18,8 @@ from reclust_spark.paths import child
 from reclust_spark.zoom.arrays import EXACT_ROWS
 from reclust_spark.zoom.tree import FIT_ROWS, FIT_SECONDS, FIT_THREADS, Node, stop_before_fit
 
+OF_FIT = f"({FIT_ROWS}|{FIT_SECONDS}|{FIT_THREADS})$"
+"""Finds the names of what `fits_in` reads, those of samples too."""
 OF_SAMPLE = "sample_"
 """Begins the names of a sample's figures; its fit's seconds are with its models."""
 FEWEST_SIZES = 3

@@ -55,6 +55,7 @@ from reclust_spark.warehouse.tables import Warehouse
 from reclust_spark.zoom.clock import Clock
 from reclust_spark.zoom.cost import (
     BY_ROWS,
+    OF_FIT,
     USUAL_CHILDREN,
     Cost,
     Fit,
@@ -93,9 +94,6 @@ from reclust_spark.zoom.records import (
 )
 from reclust_spark.zoom.tables import BY_MODEL, node_rows
 from reclust_spark.zoom.tree import (
-    FIT_ROWS,
-    FIT_SECONDS,
-    FIT_THREADS,
     UMAP_HDBSCAN,
     Engine,
     Node,
@@ -227,7 +225,7 @@ class _Zoom:
         self.earlier_runs = earlier_runs
         self.clock = Clock()
         self.figures: Figures = {}
-        self.earlier: list[Fit] = []
+        self.cost: Cost | None = None
         self.max_fit_rows = min(self.options.max_fit_rows, self._rows_that_fit())
         sampled = self.options.model_copy(update={"max_fit_rows": self.max_fit_rows})
         self.large = LargeNodes(warehouse, sampled, population, self._people, staging)
@@ -243,6 +241,7 @@ class _Zoom:
             # what earlier fits cost is not needed before the first wave is done
             asked = beside.submit(self._earlier_fits)
             waves, nodes = self._resume()
+            self.cost = learn_cost(fits_in(self.figures))
             while frontier := _open(nodes):
                 log.info("wave %d: %d nodes open", waves, len(frontier))
                 with self.clock.time(f"wave_{waves}"):
@@ -253,7 +252,7 @@ class _Zoom:
                     born, figures = self._staged(waves)
                 nodes |= born
                 self.figures |= figures
-                self.earlier = asked.result()
+                self.cost = learn_cost(asked.result() + fits_in(self.figures))
                 self._report(waves, nodes, figures)
                 waves += 1
         with self.clock.time("write"):
@@ -266,12 +265,9 @@ class _Zoom:
         if not self.earlier_runs:
             return []
         is_wanted = F.col("run_id").isin(self.earlier_runs) & (F.col("stage") == STAGE)
-        is_of_fit = F.col("name").rlike(f"({FIT_ROWS}|{FIT_SECONDS}|{FIT_THREADS})$")
+        is_of_fit = F.col("name").rlike(OF_FIT)
         rows = self.warehouse.read(METRICS).where(is_wanted & is_of_fit).collect()
         return fits_in({(row["run_id"] + row["path"], row["name"]): row["value"] for row in rows})
-
-    def _cost(self) -> Cost | None:
-        return learn_cost(self.earlier + fits_in(self.figures))
 
     def _resume(self) -> tuple[int, dict[str, Node]]:
         """Return the number of complete waves and the nodes that they left."""
@@ -348,7 +344,7 @@ class _Zoom:
         threads = grouped.threads_of(self.warehouse.spark, len(frontier))
         slots = self.warehouse.spark.sparkContext.defaultParallelism
         sizes = [node.n_rows for node in frontier]
-        cost = self._cost() or BY_ROWS
+        cost = self.cost or BY_ROWS
         inline_rows = inline_rows_in(sizes, [cost.seconds(n) for n in sizes], slots, options)
 
         def fit(rank: int, table: pa.Table) -> pa.Table:
@@ -498,7 +494,7 @@ class _Zoom:
         waiting = sum(node.n_rows for node in still_open)
         done = len(nodes) - len(still_open)
         left = None
-        if (cost := self._cost()) is not None:
+        if self.cost is not None:
             slots = self.warehouse.spark.sparkContext.defaultParallelism
             fits = makespan([fit.seconds for fit in fits_in(figures)], slots)
             overhead = max(0.0, self.clock.seconds[f"wave_{wave}"] - fits)
@@ -507,7 +503,7 @@ class _Zoom:
             ahead = Outlook(
                 still_open, self.max_fit_rows, self.population, slots, children, overhead
             )
-            left = seconds_left(cost, ahead, self.options)
+            left = seconds_left(self.cost, ahead, self.options)
         placed = self.population - waiting
         self.on_progress(Progress(wave + 1, done, len(still_open), placed, self.population, left))
 

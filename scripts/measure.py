@@ -74,10 +74,12 @@ def measure(
     began, started = time.time(), time.perf_counter()
     watcher = threading.Thread(target=watch)
     watcher.start()
-    status = process.wait()
-    seconds = time.perf_counter() - started
-    done.set()
-    watcher.join()
+    try:
+        status = process.wait()
+        seconds = time.perf_counter() - started
+    finally:
+        done.set()
+        watcher.join()
     if status:
         raise subprocess.CalledProcessError(status, command)
     return Measured(seconds, sum(cpu.values()), peak, began)

@@ -145,6 +145,39 @@ def test_neither_partitions_nor_order_matter_and_a_stopped_run_goes_on(
     assert sorted(groups) == [3, 3]
 
 
+def test_a_stopped_run_goes_on_in_less_memory(survey, monkeypatch):
+    """What was small when samples were staged is large now, beside what was large then."""
+    values, group = blobs([2_500, 1_600, 600, 500])
+    survey.write("less", values)
+    settings = ("zoom.max_fit_rows=2000", "zoom.n_neighbors=25")
+    label = LargeNodes._label
+
+    def stop_below_the_root(of, choices, wave):
+        if wave == 1:
+            raise KeyboardInterrupt
+        label(of, choices, wave)
+
+    def stop(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LargeNodes, "_label", stop_below_the_root)
+        patch.setattr(zoom._Zoom, "_fit", stop)
+        with pytest.raises(KeyboardInterrupt):
+            survey.zoom("less", *settings)
+    fitted, fit = [], LargeNodes._fit
+
+    def noted(of, nodes, wave):
+        fitted.extend(node.path for node in nodes)
+        fit(of, nodes, wave)
+
+    monkeypatch.setattr(LargeNodes, "_fit", noted)
+    tree = survey.zoom("less", *settings, "zoom.task_memory=303")
+    tree.check(5_200)
+    assert fitted == ["/002/"], "the samples of the root and of /001/ had been fitted"
+    assert adjusted_rand_score(group, tree.groups().sort_index()) > 0.95
+
+
 @pytest.mark.parametrize(
     ("name", "values"),
     [
@@ -157,6 +190,12 @@ def test_a_large_node_that_is_one_group_stays_whole(survey, name, values):
     tree.check(2_400)
     assert tree.nodes.stop_reason.tolist() == [name]
     assert tree.people.strength.isna().all() and set(tree.people.assigned_by) == {"fit"}
+
+
+def test_a_large_root_that_may_not_be_split_is_a_leaf_with_a_map(survey, four_groups):
+    tree = survey.build("flat", four_groups[0], "zoom.max_depth=0")
+    tree.check(4_500)
+    assert tree.nodes.stop_reason.tolist() == ["max_depth"]
 
 
 def test_two_distinct_people_are_placed(survey):

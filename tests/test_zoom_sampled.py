@@ -35,6 +35,10 @@ def test_samples_are_no_larger_than_half_of_those_not_held_out(n_rows, expected)
     assert sampling_of(n_rows, 100_000, 3)[1:] == expected
 
 
+def test_no_more_are_held_out_beside_a_sample_than_memory_is_counted_for():
+    assert sampling_of(6_000_000, 3_000, 3)[1:] == (3_000, 1_500)
+
+
 def test_the_jaccard_index_leaves_noise_out_and_takes_clusters_that_nobody_is_in():
     ours, theirs = np.array([0, 0, 0, 1, -1, -1]), np.array([0, 0, 1, 1, 1, -1])
     expected = [[2 / 3, 1 / 5, 0], [0, 1 / 3, 0]]
@@ -61,20 +65,44 @@ def test_samples_without_two_clusters_outvote_one_that_has_them():
     assert found.kept == 0 and found.stability == pytest.approx([0.75])
 
 
+def noisy(labels, share, seed):
+    return np.where(np.random.default_rng(seed).random(len(labels)) < share, -1, labels)
+
+
+@pytest.mark.parametrize(
+    ("shares", "merged"), [((95, 5), (0, 0)), ((90, 10), (0, 0)), ((70, 10, 8, 7, 5), range(4))]
+)
+def test_one_sample_that_merges_is_not_kept_before_two_that_do_not(shares, merged):
+    groups = np.repeat(np.arange(len(shares)), np.array(shares) * 200)
+    coarse = np.array([*merged, 0][: len(shares)])[groups]
+    samples = [coarse, noisy(groups, 0.02, 1), noisy(groups, 0.02, 2)]
+    found = agree(samples, [coarse.max() + 1, len(shares), len(shares)])
+    assert found.kept in (1, 2) and len(found.stability) == len(shares)
+
+
+def test_of_two_samples_the_one_that_tells_more_apart_is_kept_and_nobody_is_no_cluster():
+    groups = np.repeat([0, 1], [1_900, 100])
+    found = agree([np.zeros_like(groups), groups], [1, 2])
+    assert found.kept == 1 and found.stability[1] < 0.1
+    # the third of the first sample has nobody of those held out
+    assert agree([groups, groups], [3, 2]).missed == []
+
+
 def test_models_of_a_sample_place_people_where_the_fit_would():
     values, group = blobs([1_200, 500, 300])
     others, truth = blobs([600, 600, 600], seed=0)
     found = fitted(values)
     assert found.found.stop_reason is None and len(found.models) == 3
     assert found.fidelity > 0.97 and adjusted_rand_score(group, found.found.labels) > 0.97
-    labels, strength = label(labeller(found.models, 6), others)
+    joined = labeller(tuple(found.models), 6)
+    labels, strength = label(joined, others)
     assert adjusted_rand_score(truth, labels) > 0.95
     assert (strength[labels == -1] == 0).all() and (strength[labels >= 0] > 0).all()
-    np.testing.assert_array_equal(found.held_out, label(labeller(found.models, 6), values[::7])[0])
+    np.testing.assert_array_equal(found.held_out, label(joined, values[::7])[0])
     # a medoid is of its own cluster, and the smallest cluster is as small a part of the sample
     for number, name in enumerate(found.medoids):
         assert found.found.labels[int(name[1:])] == number
-    alone, _ = label(labeller(found.models, 6), others[5:6])
+    alone, _ = label(joined, others[5:6])
     assert alone == labels[5], "a person's label does not depend on the rows beside them"
 
 
@@ -95,7 +123,7 @@ def test_two_distinct_answers_are_two_clusters_or_one_leaf():
     values = np.repeat(np.eye(2, dtype=np.float32), [700, 300], axis=0)
     found = fitted(values)
     if found.found.stop_reason is None:
-        labels, _ = label(labeller(found.models, 2), values)
+        labels, _ = label(labeller(tuple(found.models), 2), values)
         assert adjusted_rand_score(np.repeat([0, 1], [700, 300]), labels) == 1
     else:
         assert found.found.stop_reason == "one_cluster" and not found.models

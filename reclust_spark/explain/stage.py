@@ -245,7 +245,7 @@ class _Explaining:
             F.coalesce(numbers[place], F.lit(-1)).cast("int").alias("child"),
             use.otherwise(barrier.TRAIN).alias("use"),
         ).where(F.col("use") != "test")
-        slots = self.warehouse.spark.sparkContext.defaultParallelism
+        slots = grouped.slots(self.warehouse.spark)
         return barrier.fit_children(rows, len(split.children), self.questions, self.options, slots)
 
     def _write_labels(self, number: int) -> None:

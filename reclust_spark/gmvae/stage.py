@@ -18,6 +18,7 @@ from reclust_spark.gmvae.rounds import MAIN, Round
 from reclust_spark.gmvae.store import FileKeeper
 from reclust_spark.onevsall.predict import Question
 from reclust_spark.paths import ROOT
+from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.files import place_of
 from reclust_spark.warehouse.names import (
     FEATURE_MAP,
@@ -149,7 +150,7 @@ class _Training:
         if self.options.backend == "local":
             return 1
         wanted, context = self.options.processes, self.warehouse.spark.sparkContext
-        slots = context.defaultParallelism
+        slots = grouped.slots(self.warehouse.spark)
         if context.master.startswith("local[") and wanted > slots:
             raise ConfigError(
                 "setting gmvae.processes", f"{wanted} processes on {context.master}",

@@ -35,6 +35,7 @@ from reclust_spark.prepare.roles import Field, Roles, assign_roles
 from reclust_spark.prepare.sample import sample_size, threshold
 from reclust_spark.prepare.values import NUMBER, TEXT, UNSUPPORTED, ColumnSpec
 from reclust_spark.prepare.weights import check_weight
+from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.identity import check_ids, quoted, row_id_of
 from reclust_spark.warehouse.names import (
     FEATURE_MAP,
@@ -162,7 +163,7 @@ class _Preparing:
         named = [column.alias(f"c{i}") for i, column in enumerate(columns)]
         chosen = frame.select(row_id, *named)
         # a small table in one file would keep one core busy and all others idle
-        cores = self.warehouse.spark.sparkContext.defaultParallelism
+        cores = grouped.slots(self.warehouse.spark)
         return chosen.repartition(cores) if _n_partitions(chosen) < cores else chosen
 
     def _learn(self, surveyed: Surveyed) -> Preparation:

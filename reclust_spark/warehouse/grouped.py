@@ -7,6 +7,7 @@ run twice (a retry, speculation), so it writes nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -14,6 +15,20 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 RANK = "rank"
+
+
+class Executor(NamedTuple):
+    """Where tasks run.
+
+    Attributes
+    ----------
+    host : str
+    slots : int
+        Tasks at once.
+    """
+
+    host: str
+    slots: int
 
 
 def map_groups(
@@ -61,11 +76,31 @@ def threads_of(spark: SparkSession, groups: int) -> int:
     int
         At least 1, and no more than an executor has cores.
     """
-    return max(1, min(slots_each(spark), spark.sparkContext.defaultParallelism // groups))
+    there = executors(spark)
+    each = min(one.slots for one in there)
+    return max(1, min(each, sum(one.slots for one in there) // groups))
 
 
-def slots_each(spark: SparkSession) -> int:
-    """Return how many slots an executor has, at least 1."""
+def executors(spark: SparkSession) -> list[Executor]:
+    """Return the executors that are there, the driver where it works itself; at least one.
+
+    Before the first has come, one stands for all that Spark expects.
+    """
     context = spark.sparkContext
-    others = context._jsc.sc().getExecutorMemoryStatus().size() - 1  # the driver's is among them
-    return max(1, context.defaultParallelism // max(1, others))
+    each = max(1, int(context.getConf().get("spark.task.cpus", "1")))
+    summaries = context._jsc.sc().statusStore().executorList(True)
+    found = [summaries.apply(i) for i in range(summaries.size())]
+    working = [
+        Executor(one.hostPort().rpartition(":")[0], one.totalCores() // each)
+        for one in found
+        if one.totalCores() >= each
+    ]
+    return working or [Executor("", max(1, context.defaultParallelism))]
+
+
+def slots(spark: SparkSession) -> int:
+    """Return how many tasks can run at once, at least 1.
+
+    Spark's own `defaultParallelism` is `spark.default.parallelism` where that is set.
+    """
+    return sum(one.slots for one in executors(spark))

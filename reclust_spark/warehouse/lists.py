@@ -20,25 +20,28 @@ def matrix(
     Parameters
     ----------
     column : Array or ChunkedArray of lists, length n_rows
-    order : ndarray of int, shape (n_rows,), optional
-        The row wanted at each position.
+    order : ndarray of int, shape (n_wanted,), optional
+        The row wanted at each position, none of them twice; all as they come by default.
     dtype : dtype
 
     Returns
     -------
-    ndarray, shape (n_rows, length of a list)
-        Of shape (0, 0) where there are no rows.
+    ndarray, shape (n_wanted, length of a list)
+        Of shape (0, 0) where the column has no rows.
     """
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
-    position = np.arange(len(column))
-    if order is not None:
-        position[order] = np.arange(len(order))
-    values = np.empty((len(column), len(column[0]) if len(column) else 0), dtype=dtype)
+    if order is None:
+        order = np.arange(len(column))
+    position = np.full(len(column), -1)
+    position[order] = np.arange(len(order))
+    values = np.empty((len(order), len(column[0]) if len(column) else 0), dtype=dtype)
     at = 0
     # chunk by chunk: joined, the lists of a large group would pass Arrow's 2**31 values an array
     for chunk in chunks:
         rows = np.asarray(chunk.flatten()).reshape(len(chunk), values.shape[1])
-        values[position[at : at + len(chunk)]] = rows
+        to = position[at : at + len(chunk)]
+        wanted = to >= 0
+        values[to[wanted]] = rows if wanted.all() else rows[wanted]
         at += len(chunk)
     return values
 

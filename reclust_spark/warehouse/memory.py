@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from reclust_spark.warehouse.grouped import slots_each
+from reclust_spark.warehouse.grouped import executors
 
 FREE_SHARE = 0.8
 """Of what is free; the rest is for the JVM's heap to grow, and for the system."""
+ADDRESSES = 512 * 2**20
+"""Of a worker whose address space Spark limits: what its libraries reserve and never touch."""
+PYTHON_MEMORY = "spark.executor.pyspark.memory"
 
 
 def task_memory(spark: SparkSession) -> int | None:
-    """Return how many bytes the task of a slot may take, on the executor that has the least.
+    """Return how many bytes the task of a slot may take, where there is the least.
 
     Parameters
     ----------
@@ -24,40 +28,57 @@ def task_memory(spark: SparkSession) -> int | None:
     Returns
     -------
     int or None
-        `spark.executor.pyspark.memory`, where it is set, or what is free on the machines; None
-        where the system does not say.
+        Of `spark.executor.pyspark.memory`, where it is set, or of what is free on the machines,
+        by the slots that share it; None where the system does not say.
     """
     context = spark.sparkContext
-    slots, shared_by = context.defaultParallelism, slots_each(spark)
-    given = context._jsc.sc().getConf().getSizeAsBytes("spark.executor.pyspark.memory", "0")
+    given = context._jsc.sc().getConf().getSizeAsMb(PYTHON_MEMORY, "0") * 2**20
     if given:
-        return int(given) // shared_by
-    if context.master.startswith("local["):
-        free = free_memory()
-    else:
-
-        def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for _ in batches:
-                yield pa.RecordBatch.from_pydict({"free": [free_memory()]})
-
-        found = spark.range(slots, numPartitions=slots).mapInArrow(look, "free bigint").collect()
-        known = [row["free"] for row in found if row["free"] is not None]
-        free = min(known) if known else None
-    return None if free is None else int(FREE_SHARE * free) // shared_by
+        most = max(one.slots for one in executors(spark))
+        return max(0, given // most - ADDRESSES)
+    free = free_memory() if context.master.startswith("local[") else _least_free(spark)
+    # executors on one machine see the same memory
+    of_host: Counter[str] = Counter()
+    for one in executors(spark):
+        of_host[one.host] += one.slots
+    return None if free is None else int(FREE_SHARE * free) // max(of_host.values())
 
 
-def free_memory() -> int | None:
-    """Return how many bytes are free here: the machine's, or the container's where that is less."""
+def _least_free(spark: SparkSession) -> int | None:
+    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"free": [free_memory()]})
+
+    slots = sum(one.slots for one in executors(spark))
+    found = spark.range(slots, numPartitions=slots).mapInArrow(look, "free bigint").collect()
+    return min((row["free"] for row in found if row["free"] is not None), default=None)
+
+
+def free_memory(root: Path = Path("/")) -> int | None:
+    """Return how many bytes are free here: the machine's, or the container's where that is less.
+
+    What a container has cached of files counts as free, as far as it has not been used of late.
+
+    Parameters
+    ----------
+    root : Path
+        Of the file system whose `proc` and `sys` are read.
+    """
     try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
+        machine = _facts(root / "proc/meminfo")
     except OSError:
         return None
-    facts = dict(line.split(":", 1) for line in lines)
-    free = int(facts["MemAvailable"].split()[0]) * 1024
-    group = Path("/sys/fs/cgroup")
+    free = machine["MemAvailable:"] * 1024
+    group = root / "sys/fs/cgroup"
     try:
         limit = (group / "memory.max").read_text().strip()
         used = int((group / "memory.current").read_text())
+        cached = _facts(group / "memory.stat")["inactive_file"]
     except OSError:
         return free
-    return free if limit == "max" else min(free, max(0, int(limit) - used))
+    return free if limit == "max" else min(free, max(0, int(limit) - used + cached))
+
+
+def _facts(file: Path) -> dict[str, int]:
+    lines = [line.split() for line in file.read_text().splitlines()]
+    return {name: int(value) for name, value, *_ in lines}

@@ -106,9 +106,11 @@ def fits_in(figures: Mapping[tuple[str, str], float]) -> list[Fit]:
     for (place, name), rows in figures.items():
         of = name.removesuffix(FIT_ROWS)
         seconds = figures.get((place, of + FIT_SECONDS))
-        if of != name and seconds is not None:
-            threads = int(figures.get((place, of + FIT_THREADS), 1))
-            fits.append(Fit(int(rows), seconds, threads, of.startswith(OF_SAMPLE)))
+        threads = figures.get((place, of + FIT_THREADS), 1.0)
+        if of == name or seconds is None or not np.isfinite([rows, seconds, threads]).all():
+            continue
+        if rows >= 1:
+            fits.append(Fit(int(rows), seconds, int(threads), of.startswith(OF_SAMPLE)))
     return fits
 
 

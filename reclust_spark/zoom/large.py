@@ -19,7 +19,6 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from reclust_spark.config import ZoomOptions
-from reclust_spark.onevsall.predict import Split as Models
 from reclust_spark.paths import ROOT, child, depth, seed_of
 from reclust_spark.warehouse import grouped
 from reclust_spark.warehouse.columns import ample, exact_sum, hash_limit, literal_map
@@ -129,19 +128,19 @@ class LargeNodes:
             Open, the largest first.
         wave : int
         """
-        self._fit(nodes, wave)
+        # a run that was stopped may have staged some of them: in other memory, others are large
+        if unfitted := self._missing(self.samples, nodes):
+            self._fit(unfitted, wave)
         choices = [self._choose(node) for node in nodes]
-        splits = [one for one in choices if one.sample.stop_reason is None]
-        if splits:
-            self._label(splits, wave)
+        splits = {one.node.path: one for one in choices if one.sample.stop_reason is None}
+        if unlabelled := self._missing(self.labels, [one.node for one in splits.values()]):
+            self._label([splits[node.path] for node in unlabelled], wave)
         return self._placed(choices)
 
     # ---- fitting samples
 
     def _fit(self, nodes: list[Node], wave: int) -> None:
         """Fit all samples of some nodes and stage what they find, as one action."""
-        if self._has(self.samples, F.col("path") == nodes[0].path):
-            return
         options, population, n = self.options, self.population, self.options.samples
         plans = [sampling_of(node.n_rows, options.max_fit_rows, n) for node in nodes]
         threads = self._threads(len(nodes))
@@ -154,25 +153,25 @@ class LargeNodes:
             # a few more were drawn than are wanted: the same ones are left on any machine
             inside = inside[np.argsort(hashes[inside], kind="stable")]
             inside = inside[: plans[rank // n].fit_rows]
-            held_out = table.filter(pa.array(is_held_out))
-            table, hashes = table.take(pa.array(np.sort(inside))), hashes[np.sort(inside)]
+            is_inside = np.zeros(len(hashes), dtype=bool)
+            is_inside[inside] = True
             order = order_by(table["row_id"])
+            order, held_out = order[is_inside[order]], order[is_held_out[order]]
             rows = Rows(
-                table["row_id"].to_numpy()[order],
+                table["row_id"].take(pa.array(order)).to_numpy(),
                 matrix(table["features"], order),
                 np.ones(len(order)),
             )
-            held_out = matrix(held_out["features"], order_by(held_out["row_id"]))
             found = fit_sample(
                 node.path, seed_of(options.seed, f"{node.path}#{number}"), node.n_rows, rows,
-                hashes[order], held_out, population, options, threads,
+                hashes[order], matrix(table["features"], held_out), population, options, threads,
             )  # fmt: skip
             return sample_table(node.path, number, found)
 
         drawn = self._drawn(nodes, plans)
         schema = StructType.fromDDL(SAMPLED_DDL)
         found = grouped.map_groups(drawn, len(nodes) * n, fit, schema)
-        self.warehouse.append_staged(self.samples, found, wave)
+        self.warehouse.append_staged(self.samples, found, wave, nodes[0].path)
 
     def _threads(self, n_nodes: int) -> int:
         return grouped.threads_of(self.warehouse.spark, n_nodes * self.options.samples)
@@ -221,24 +220,27 @@ class LargeNodes:
                 "not (Jaccard %.2f with the most alike)",
                 node.path, missed.sample, 100 * missed.share, agreement.kept, missed.jaccard,
             )  # fmt: skip
-        return Choice(node, samples[agreement.kept], agreement, samples)
+        kept = samples[agreement.kept]
+        reason = stop_before_fit(node.path, node.n_rows, self.population, self.options)
+        if reason is not None:  # a root; samples were fitted for its map and its medoid
+            kept = kept._replace(stop_reason=reason)
+        # models are large, and the others' have labelled whom they had to
+        return Choice(node, kept, agreement, [one._replace(models=[]) for one in samples])
 
     # ---- labelling everyone
 
     def _label(self, choices: list[Choice], wave: int) -> None:
         """Stage the label of everyone: the fit's of the kept sample's people, else its models'."""
-        if self._has(self.labels, F.col("path") == choices[0].node.path):
-            return
         fitted = self._fitted(choices).select(
-            "row_id", "path", F.col("label").alias("fit_label"), "strength"
+            "row_id", F.col("label").alias("fit_label"), "strength"
         )
         people = self.people([one.node for one in choices]).drop("strength", "assigned_by")
         people = people.withColumn("path", _of_rank([one.node.path for one in choices]))
-        people = people.join(fitted, ["row_id", "path"], "left")
-        models = [one.sample.models for one in choices]
+        # nobody is at two open nodes; by row_id alone people are partitioned already
+        people = people.join(fitted, "row_id", "left")
+        models = [tuple(one.sample.models) for one in choices]
 
         def stage(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            joined: dict[int, Models] = {}
             for batch in batches:
                 if not batch.num_rows:
                     continue
@@ -246,10 +248,9 @@ class LargeNodes:
                 labels = np.empty(len(ranks), dtype=np.intp)
                 strength = np.empty(len(ranks))
                 for rank in np.unique(ranks).tolist():
-                    if rank not in joined:
-                        joined[rank] = labeller(models[rank], features.shape[1])
+                    joined = labeller(models[rank], features.shape[1])
                     here = np.flatnonzero(ranks == rank)
-                    labels[here], strength[here] = label(joined[rank], features[here])
+                    labels[here], strength[here] = label(joined, features[here])
                 by_fit = batch["fit_label"].is_valid().to_numpy(zero_copy_only=False)
                 given = batch["fit_label"].fill_null(0).to_numpy()
                 sure = batch["strength"].fill_null(0.0).to_numpy()
@@ -267,7 +268,7 @@ class LargeNodes:
 
         columns = ["row_id", "path", "weight", "features", grouped.RANK, "fit_label", "strength"]
         labelled = people.select(*columns).mapInArrow(stage, LABELLED_DDL)
-        self.warehouse.append_staged(self.labels, labelled, wave)
+        self.warehouse.append_staged(self.labels, labelled, wave, choices[0].node.path)
 
     def _fitted(self, choices: list[Choice]) -> DataFrame:
         """Return the people of the kept samples as these fitted them."""
@@ -406,10 +407,14 @@ class LargeNodes:
             F.lit(MAPPED).alias("tag"), "path", "row_id", "x", "y", to.alias("child_path")
         )
 
-    def _has(self, name: str, condition: Column) -> bool:
-        if not self.warehouse.exists(name):
-            return False
-        return not self.warehouse.read_named(name).where(condition).isEmpty()
+    def _missing(self, name: str, nodes: list[Node]) -> list[Node]:
+        """Return those of some nodes of which a staging table has nothing."""
+        if not nodes or not self.warehouse.exists(name):
+            return nodes
+        is_of_one = F.col("path").isin([node.path for node in nodes])
+        staged = self.warehouse.read_named(name).where(is_of_one).select("path").distinct()
+        paths = {row["path"] for row in staged.collect()}
+        return [node for node in nodes if node.path not in paths]
 
 
 def staged_by_large(staging: str) -> tuple[str, str]:
@@ -423,7 +428,7 @@ def _figures(choice: Choice, threads: int) -> dict[tuple[str, str], float]:
     for sample, score in zip(choice.samples, choice.agreement.scores, strict=True):
         of = f"{OF_SAMPLE}{sample.number}_"
         figures[path, f"{of}agreement"] = float(score)
-        figures[path, f"{of}clusters"] = float(len(sample.models))
+        figures[path, f"{of}clusters"] = float(len(sample.medoids))
         for part, seconds in sample.seconds.items():
             figures[path, f"{of}{part}_seconds"] = seconds
         figures[path, of + FIT_SECONDS] = sum(sample.seconds.values())

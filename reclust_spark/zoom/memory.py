@@ -8,7 +8,8 @@ BASE = 300 * 2**20
 """A worker that has imported and compiled all it needs."""
 COPIES = 5
 """Of a task's features at once: Arrow's, the rows sorted, distinct patterns, one more while either
-is made, and the children's."""
+is made, and the children's; a sample has no children with it, but half as many people held out, in
+Arrow and as rows."""
 OF_NEIGHBOR = 80
 """Bytes for each neighbour of each person: both directions of the graph, with their weights."""
 ARROW_VALUES = 2**31 - 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -38,11 +39,15 @@ from reclust_spark.zoom.tree import cluster_size
 HELD_OUT_ROWS = 20_000
 """People on whom samples are compared: a cluster of 1 % has two hundred of them."""
 HELD_OUT_SHARE = 0.2
+HELD_OUT_OF_SAMPLE = 0.5
+"""Of a sample's people, no more are held out beside it: they take memory too."""
 LEAST_IN_SAMPLE = 20
 """Fewer people of a sample are no cluster, however few of the node's rows would be one."""
 SAME_CLUSTER = 0.5
 """From this Jaccard index on, a cluster of another sample is the same one: no two can be above."""
 LABELLER = ExplainOptions(n_estimators=100, max_depth=6)
+LABELLERS_KEPT = 32
+"""In a worker process, which labels for many tasks; each takes some MB and a second to join."""
 
 
 class Sampling(NamedTuple):
@@ -118,7 +123,8 @@ class Agreement(NamedTuple):
     kept : int
         The sample that agrees most with the others.
     scores : ndarray of float64, shape (samples,)
-        The mean Jaccard index of each one's clusters, by size, with the most alike of the others.
+        How much each one's clusters are those of the others, and theirs its own: the mean Jaccard
+        index of a cluster with the most alike one, by size, from both sides.
     stability : ndarray of float64, shape (clusters of the kept sample,)
         The mean Jaccard index with the most alike cluster of each other sample.
     missed : list of Missed
@@ -147,7 +153,8 @@ def sampling_of(n_rows: int, most: int, samples: int) -> Sampling:
         No sample holds more than half of those who are not held out: samples that were nearly
         the same people would agree about anything.
     """
-    held_out = min(HELD_OUT_ROWS, int(HELD_OUT_SHARE * n_rows))
+    of_sample = int(HELD_OUT_OF_SAMPLE * most)
+    held_out = min(HELD_OUT_ROWS, int(HELD_OUT_SHARE * n_rows), of_sample)
     return Sampling(samples, min(most, (n_rows - held_out) // 2), held_out)
 
 
@@ -196,7 +203,7 @@ def fit_sample(
     clock = Clock()
     with clock.time("models"), threadpool_limits(1):
         models, fidelity = learn(path, rows.features, found.labels, hashes)
-        labels, _ = label(labeller(models, held_out.shape[1]), held_out)
+        labels, _ = label(merge(models, slots(held_out.shape[1])), held_out)
     medoids = []
     for number in range(len(models)):
         members = np.flatnonzero(found.labels == number)
@@ -231,7 +238,8 @@ def slots(width: int) -> tuple[Question, ...]:
     return tuple(Question(f"slot {i}", "", NUMERIC) for i in range(width))
 
 
-def labeller(models: Sequence[Model], width: int) -> Models:
+@lru_cache(maxsize=LABELLERS_KEPT)
+def labeller(models: tuple[Model, ...], width: int) -> Models:
     """Join the models of a node's clusters into one that reads its inputs once."""
     return merge(models, slots(width))
 
@@ -269,26 +277,35 @@ def agree(labels: Sequence[Ints], clusters: Sequence[int]) -> Agreement:
     Returns
     -------
     Agreement
+        Of those that agree alike, the one with the most clusters is kept: what nobody else has
+        shows in its stability, what is merged would not.
     """
     numbers = range(len(labels))
     overlaps = [
         [jaccard(labels[i], labels[j], clusters[i], clusters[j]) for j in numbers] for i in numbers
     ]
     sizes = [np.bincount(labels[i][labels[i] >= 0], minlength=clusters[i]) for i in numbers]
-    best = [
-        np.mean([overlaps[i][j].max(axis=1) for j in numbers if j != i], axis=0) for i in numbers
-    ]
-    scores = np.array(
-        [(best[i] * sizes[i]).sum() / max(1, sizes[i].sum()) for i in numbers], dtype=np.float64
+    best = [[overlaps[i][j].max(axis=1) for j in numbers] for i in numbers]
+    # one side alone would favour whoever merges: the clusters of others lie within its own
+    one_way = np.array(
+        [[_weighted_mean(best[i][j], sizes[i]) for j in numbers] for i in numbers], dtype=np.float64
     )
-    kept = int(scores.argmax())
+    both_ways = (one_way + one_way.T) / 2
+    np.fill_diagonal(both_ways, 0.0)
+    scores = both_ways.sum(axis=1) / (len(labels) - 1)
+    kept = max(numbers, key=lambda i: (scores[i].round(9), clusters[i], -i))
     missed = [
-        Missed(i, float(sizes[i][c] / max(1, len(labels[i]))), float(index))
+        Missed(i, float(sizes[i][c] / len(labels[i])), float(index))
         for i in numbers
-        for c, index in enumerate(overlaps[i][kept].max(axis=1))
-        if i != kept and index < SAME_CLUSTER
+        for c, index in enumerate(best[i][kept])
+        if i != kept and index < SAME_CLUSTER and sizes[i][c]
     ]
-    return Agreement(kept, scores, best[kept], missed)
+    stability = np.mean([best[kept][j] for j in numbers if j != kept], axis=0)
+    return Agreement(kept, scores, stability, missed)
+
+
+def _weighted_mean(values: NDArray[np.float64], weights: Ints) -> float:
+    return float((values * weights).sum() / max(1, weights.sum()))
 
 
 def jaccard(ours: Ints, theirs: Ints, n_ours: int, n_theirs: int) -> NDArray[np.float64]:

@@ -106,7 +106,7 @@ from reclust_spark.zoom.tree import (
 )
 
 STAGE = "zoom"
-STEP_VERSION = 4
+STEP_VERSION = 5
 NOT_IN_RESULT = {"inline_rows", "engine", "task_memory"}
 """Options that change how the work is cut and never what comes out, or that count elsewhere. A
 node that is sampled for want of memory says so in `nodes.n_fit`; its tree is as good as any."""
@@ -342,7 +342,7 @@ class _Zoom:
         options, population = self.options, self.population
         by_latents = self.latents is not None and frontier[0].path == ROOT
         threads = grouped.threads_of(self.warehouse.spark, len(frontier))
-        slots = self.warehouse.spark.sparkContext.defaultParallelism
+        slots = grouped.slots(self.warehouse.spark)
         sizes = [node.n_rows for node in frontier]
         cost = self.cost or BY_ROWS
         inline_rows = inline_rows_in(sizes, [cost.seconds(n) for n in sizes], slots, options)
@@ -495,7 +495,7 @@ class _Zoom:
         done = len(nodes) - len(still_open)
         left = None
         if self.cost is not None:
-            slots = self.warehouse.spark.sparkContext.defaultParallelism
+            slots = grouped.slots(self.warehouse.spark)
             fits = makespan([fit.seconds for fit in fits_in(figures)], slots)
             overhead = max(0.0, self.clock.seconds[f"wave_{wave}"] - fits)
             splits = [node.n_children for node in nodes.values() if node.n_children]

@@ -45,6 +45,7 @@ def task_memory(spark: SparkSession) -> int | None:
 
 
 def _least_free(spark: SparkSession) -> int | None:
+    """Ask as many tasks as there are slots: Spark says where they run, so an executor may be missed."""
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in batches:
             yield pa.RecordBatch.from_pydict({"free": [free_memory()]})

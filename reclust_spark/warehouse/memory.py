@@ -45,7 +45,8 @@ def task_memory(spark: SparkSession) -> int | None:
 
 
 def _least_free(spark: SparkSession) -> int | None:
-    """Ask as many tasks as there are slots: Spark says where they run, so an executor may be missed."""
+    """Ask as many tasks as there are slots; Spark says where they run, and may pass over one."""
+
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for _ in batches:
             yield pa.RecordBatch.from_pydict({"free": [free_memory()]})

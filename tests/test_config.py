@@ -4,6 +4,7 @@ import pytest
 
 from reclust_spark.config import load_config
 from reclust_spark.errors import ConfigError
+from reclust_spark.warehouse.tables import check_place
 
 
 def test_later_wins_key_by_key(tmp_path):
@@ -63,3 +64,12 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path, content):
 def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.yaml"):
         load_config([tmp_path / "nowhere.yaml"], [], {})
+
+
+def test_a_warehouses_folder_without_a_slash_is_not_taken_for_a_schema(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    check_place("mine")  # a schema that may be made
+    (tmp_path / "mine/runs/_delta_log").mkdir(parents=True)
+    with pytest.raises(ConfigError, match=r"(?s)warehouse mine.*--set warehouse=\./mine"):
+        check_place("mine")
+    check_place("./mine")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,8 +13,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructField, StructType
 
+from reclust_spark.errors import ConfigError
 from reclust_spark.warehouse.files import check_writable, place_of
-from reclust_spark.warehouse.names import Table
+from reclust_spark.warehouse.names import RUNS, Table
 
 
 def schema_of(table: Table, *, versioned: bool = True) -> StructType:
@@ -172,10 +174,16 @@ def check_place(place: str) -> None:
     Raises
     ------
     ConfigError
-        If it is a file, or a folder that cannot be made or written.
+        If it is a file, a folder that cannot be made or written, or a warehouse's folder that lacks
+        the slash which tells it from a schema.
     """
     if "/" in place:
         check_writable(
             place, f"warehouse {place}", "a folder that this user can write, or a catalog schema",
             "set warehouse to another place: --set warehouse=./warehouse",
+        )  # fmt: skip
+    elif Path(place, RUNS.name, "_delta_log").is_dir():
+        raise ConfigError(
+            f"warehouse {place}", "named as a schema is, and a folder of that name is there",
+            "a folder with a '/', or a schema", f"--set warehouse=./{place}",
         )  # fmt: skip

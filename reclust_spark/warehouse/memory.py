@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from reclust_spark.warehouse.grouped import executors
+from reclust_spark.warehouse.grouped import executors, slots
 
 FREE_SHARE = 0.8
 """Of what is free; the rest is for the JVM's heap to grow, and for the system."""
@@ -51,8 +51,8 @@ def _least_free(spark: SparkSession) -> int | None:
         for _ in batches:
             yield pa.RecordBatch.from_pydict({"free": [free_memory()]})
 
-    slots = sum(one.slots for one in executors(spark))
-    found = spark.range(slots, numPartitions=slots).mapInArrow(look, "free bigint").collect()
+    n_tasks = slots(spark)
+    found = spark.range(n_tasks, numPartitions=n_tasks).mapInArrow(look, "free bigint").collect()
     return min((row["free"] for row in found if row["free"] is not None), default=None)
 
 

@@ -129,12 +129,14 @@ class LargeNodes:
         wave : int
         """
         # a run that was stopped may have staged some of them: in other memory, others are large
-        if unfitted := self._missing(self.samples, nodes):
+        fitted = self._paths_in(self.samples, nodes)
+        if unfitted := [node for node in nodes if node.path not in fitted]:
             self._fit(unfitted, wave)
         choices = [self._choose(node) for node in nodes]
-        splits = {one.node.path: one for one in choices if one.sample.stop_reason is None}
-        if unlabelled := self._missing(self.labels, [one.node for one in splits.values()]):
-            self._label([splits[node.path] for node in unlabelled], wave)
+        splits = [one for one in choices if one.sample.stop_reason is None]
+        labelled = self._paths_in(self.labels, nodes)
+        if unlabelled := [one for one in splits if one.node.path not in labelled]:
+            self._label(unlabelled, wave)
         return self._placed(choices)
 
     # ---- fitting samples
@@ -407,14 +409,13 @@ class LargeNodes:
             F.lit(MAPPED).alias("tag"), "path", "row_id", "x", "y", to.alias("child_path")
         )
 
-    def _missing(self, name: str, nodes: list[Node]) -> list[Node]:
-        """Return those of some nodes of which a staging table has nothing."""
-        if not nodes or not self.warehouse.exists(name):
-            return nodes
+    def _paths_in(self, name: str, nodes: list[Node]) -> set[str]:
+        """Return the paths of those of some nodes of which a staging table has anything."""
+        if not self.warehouse.exists(name):
+            return set()
         is_of_one = F.col("path").isin([node.path for node in nodes])
         staged = self.warehouse.read_named(name).where(is_of_one).select("path").distinct()
-        paths = {row["path"] for row in staged.collect()}
-        return [node for node in nodes if node.path not in paths]
+        return {row["path"] for row in staged.collect()}
 
 
 def staged_by_large(staging: str) -> tuple[str, str]:

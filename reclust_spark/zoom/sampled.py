@@ -203,7 +203,7 @@ def fit_sample(
     clock = Clock()
     with clock.time("models"), threadpool_limits(1):
         models, fidelity = learn(path, rows.features, found.labels, hashes)
-        labels, _ = label(merge(models, slots(held_out.shape[1])), held_out)
+        labels, _ = label(labeller(tuple(models), held_out.shape[1]), held_out)
     medoids = []
     for number in range(len(models)):
         members = np.flatnonzero(found.labels == number)
